@@ -5,30 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 
 	"portico/backend"
 	"portico/configs"
-	"portico/health/admin"
-	"portico/proxy"
 )
-
-// inForce is what a Portico goes by. It does not change: apply replaces it as a whole, so whoever has read it once
-// sees parts that belong together.
-type inForce struct {
-	file   *configs.Config         // as the file was read
-	config *configs.Config         // the same, with the stored settings over it
-	access admin.Access            // to the API
-	nodes  map[string]http.Handler // the ways to other nodes, by name
-	front  *front
-}
-
-// settings are what clients' sessions go by.
-func (f *inForce) settings() proxy.Settings { return f.front.settings(f.config) }
-
-// tier is the way to the mailbox servers.
-func (f *inForce) tier() *backend.Tier { return f.front.tier }
 
 // triesToApply is how often a change is prepared again because another came first.
 const triesToApply = 5
@@ -45,7 +26,7 @@ func (s *service) prepare(ctx context.Context, loaded *configs.Config) (next *in
 	if next.nodes, err = newNodes(next.config); err != nil {
 		return nil, err
 	}
-	next.front, err = newFront(ctx, next.config, s.lasting)
+	next.front, err = newFront(ctx, next.config, s.mailbox)
 	return next, err
 }
 
@@ -60,7 +41,7 @@ func (s *service) apply(ctx context.Context, prepare func(now *inForce) (*inForc
 		if err != nil {
 			return err
 		}
-		done, err := s.change(ctx)
+		done, err := s.config.change(ctx)
 		if err == nil && s.now() == now {
 			err = s.commit(ctx, now, next, keep)
 			done()
@@ -89,10 +70,10 @@ func (s *service) commit(ctx context.Context, now, next *inForce, keep func() er
 		}()
 	}
 	settings := next.settings()
-	if err := s.server.CheckReload(settings); err != nil {
+	if err := s.clients.server.CheckReload(settings); err != nil {
 		return err
 	}
-	err = s.admin.Reload(next.access)
+	err = s.api.server.Reload(next.access)
 	if err == nil {
 		err = s.use(next.front)
 	}
@@ -104,14 +85,15 @@ func (s *service) commit(ctx context.Context, now, next *inForce, keep func() er
 	}
 	if err == nil {
 		// a directory may take its time to close
-		err = s.server.Reload(settings, func() { s.group.Go(now.front.tier.Close) })
+		err = s.clients.server.Reload(settings, func() { s.background.group.Go(now.front.tier.Close) })
 	}
 	if err != nil {
-		return errors.Join(err, s.admin.Reload(now.access), s.use(now.front))
+		return errors.Join(err, s.api.server.Reload(now.access), s.use(now.front))
 	}
-	s.inForce.Store(next)
-	s.bound(next.config)
-	s.logMovedServers(now.config, next.config)
+	s.config.inForce.Store(next)
+	s.clients.bound(next.config)
+	s.protocol.Configure(protocolSettings(next.config))
+	logMovedServers(s.log, now.config, next.config)
 	if next.file != now.file {
 		s.follow(next.config)
 	}
@@ -120,10 +102,10 @@ func (s *service) commit(ctx context.Context, now, next *inForce, keep func() er
 
 // follow has the parts that no setting changes go by a file that was read again. The caller holds changing.
 func (s *service) follow(config *configs.Config) {
-	s.sink.setLevel(config.Log.Level)
-	s.useHealthPlan()
-	s.escalator.Use(s.sinks(config), config.Health.Recovery.CommonCausePercent, config.Health.Escalate.Gather)
-	s.recovery.Use(recoveryPlan(config.Health.Recovery))
+	s.log.sink.setLevel(config.Log.Level)
+	s.monitoring.plan()
+	s.alerts.use(config)
+	s.recovery.use(config)
 }
 
 // configure puts a tier's databases in force, and logs what is new about them.
@@ -138,7 +120,7 @@ func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
 		case a.From != "":
 			s.log.Warn().Str("database", a.Database).Str("before", a.From).Str("server", a.Server).
 				Msg("database renamed: it stays where it is active, and its sessions end, as in a move")
-			s.group.Go(func() { s.endDatabase(a.From) })
+			s.background.group.Go(func() { s.clients.endDatabase(a.From) })
 		default:
 			s.log.Info().Str("database", a.Database).Str("server", a.Server).
 				Msg("recorded the active copy of a new database")
@@ -147,15 +129,8 @@ func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
 	return err
 }
 
-// bound tells relay and protocol log what holds for all sessions.
-func (s *service) bound(config *configs.Config) {
-	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
-	s.protocol.Configure(protocolSettings(config))
-	s.relay.Limit(config.Settings.MaxCommandsPerSecond, config.Settings.MaxCommandsBurst)
-}
-
 // logMovedServers logs each mailbox server whose addresses a new configuration changes.
-func (s *service) logMovedServers(old, config *configs.Config) {
+func logMovedServers(log *nodeLog, old, config *configs.Config) {
 	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
 		before, known := old.MailboxServers[name]
 		if !known {
@@ -164,7 +139,7 @@ func (s *service) logMovedServers(old, config *configs.Config) {
 		from, to := before.Targets(old.Settings.ProxyTargetPort),
 			config.MailboxServers[name].Targets(config.Settings.ProxyTargetPort)
 		if !slices.Equal(from, to) {
-			s.log.Info().Str("server", name).Strs("old", from).Strs("new", to).
+			log.Info().Str("server", name).Strs("old", from).Strs("new", to).
 				Msg("address of a mailbox server changed")
 		}
 	}

@@ -35,11 +35,11 @@ func TestChangesDoNotUndoEachOther(t *testing.T) {
 		}
 		next, err := withBanner(now.config.Settings.Banner + " and second")(now)
 		if err == nil {
-			next.front, err = newFront(t.Context(), next.config, r.lasting)
+			next.front, err = newFront(t.Context(), next.config, r.mailbox)
 		}
 		return next, err
 	}, nil)
-	if got := r.server.Settings().Banner; err != nil || tries != 2 || got != "first and second" ||
+	if got := r.clients.server.Settings().Banner; err != nil || tries != 2 || got != "first and second" ||
 		r.now().config.Settings.Banner != got {
 		t.Errorf("%v, after %d tries the banner is %q", err, tries, got)
 	}
@@ -49,7 +49,7 @@ func TestChangesDoNotUndoEachOther(t *testing.T) {
 		}
 		return withBanner("never")(now)
 	}, func() error { t.Error("it is stored"); return nil })
-	if got := r.server.Settings().Banner; err == nil || !strings.Contains(err.Error(), "nothing was changed") ||
+	if got := r.clients.server.Settings().Banner; err == nil || !strings.Contains(err.Error(), "nothing was changed") ||
 		got != "other" {
 		t.Errorf("%v; the banner is %q", err, got)
 	}

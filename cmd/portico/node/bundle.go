@@ -44,28 +44,28 @@ func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where stri
 		name  string
 		value any
 	}{
-		{"about.json", map[string]string{"node": nodeName(), "version": release.Version(), "config": s.file}},
+		{"about.json", map[string]string{"node": nodeName(), "version": release.Version(), "config": s.config.file}},
 		{"alerts.json", alerts}, {"health.json", admin.MonitorRows(monitorsAPI{s}, "")},
 		{"probes.json", admin.ProbeRows(probesAPI{s}, "", "", "")}, {"recovery.json", recoveryAPI{s}.Recovery()},
-		{"components.json", s.components.States()},
-		{"overrides.json", s.overrides.InForce()},
-		{"databases.json", s.active.Copies()},
+		{"components.json", s.components.set.States()},
+		{"overrides.json", s.monitoring.overrides.InForce()},
+		{"databases.json", s.mailbox.active.Copies()},
 	} {
 		text, failed := json.MarshalIndent(part.value, "", "  ")
 		err = cmp.Or(err, failed)
 		add(part.name, text)
 	}
-	add("protocol.log", s.protocolTail())
+	add("protocol.log", protocolTail(s.protocol.Status().File))
 	err = cmp.Or(err, files.Close(), zipped.Close())
 	if err != nil {
 		return "", err
 	}
-	return s.keepBundle(now, out.Bytes())
+	return keepBundle(filepath.Join(s.config.started.DataDir, "bundles"), now, out.Bytes())
 }
 
-// protocolTail is the end of the protocol log's file, "" if it has none.
-func (s *service) protocolTail() []byte {
-	file, err := os.Open(s.protocol.Status().File)
+// protocolTail is the end of the protocol log's file, nil if it has none.
+func protocolTail(path string) []byte {
+	file, err := os.Open(path)
 	if err != nil {
 		return nil
 	}
@@ -77,9 +77,8 @@ func (s *service) protocolTail() []byte {
 	return text
 }
 
-// keepBundle writes a bundle, and removes the oldest.
-func (s *service) keepBundle(now time.Time, text []byte) (where string, err error) {
-	dir := filepath.Join(s.started.DataDir, "bundles")
+// keepBundle writes a bundle to a directory, and removes the oldest.
+func keepBundle(dir string, now time.Time, text []byte) (where string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}

@@ -25,7 +25,7 @@ func TestCatalogueIsWired(t *testing.T) {
 			}
 		}
 	}
-	sameNames(t, "run functions", maps.Keys(new(service).runs(config)), probes)
+	sameNames(t, "run functions", maps.Keys(new(monitoring).runs(config)), probes)
 	sameNames(t, "timings", maps.Keys(config.Health.Timings()), timings)
 	sameNames(t, "ladders", maps.Keys(config.Health.Recovery.Ladders.ByKey()), ladders)
 	for monitor, steps := range recoveryPlan(config.Health.Recovery).Ladders {

@@ -64,7 +64,7 @@ func (m *certificateMetrics) set(c *certs.Certificates) {
 }
 
 // keepCertificates takes certificates that have changed, and changes the keys of session tickets, until ctx ends.
-func (s *service) keepCertificates(ctx context.Context) {
+func (c *clientSide) keepCertificates(ctx context.Context) {
 	refresh, rotate := time.NewTicker(refreshEvery), time.NewTicker(rotateEvery)
 	defer refresh.Stop()
 	defer rotate.Stop()
@@ -73,22 +73,22 @@ func (s *service) keepCertificates(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-rotate.C:
-			if err := s.tickets.Rotate(); err != nil {
-				s.log.Error().Err(err).Msg("cannot create a new key for session tickets")
+			if err := c.tickets.Rotate(); err != nil {
+				c.log.Error().Err(err).Msg("cannot create a new key for session tickets")
 			}
 		case <-refresh.C:
-			s.refreshCertificates()
+			c.refreshCertificates()
 		}
 	}
 }
 
-func (s *service) refreshCertificates() {
-	shown := s.now().front.certificates
+func (c *clientSide) refreshCertificates() {
+	shown := c.config.now().front.certificates
 	if shown == nil {
 		return
 	}
 	if err := shown.Refresh(); err != nil {
-		s.log.Error().Err(err).Msg("cannot load certificates: the previous ones stay in use")
+		c.log.Error().Err(err).Msg("cannot load certificates: the previous ones stay in use")
 	}
-	s.shown.set(shown)
+	c.certificates.set(shown)
 }

@@ -58,11 +58,11 @@ func refusals(
 	if unread != nil && !errors.Is(unread, fs.ErrPermission) { // storedFindings says so
 		return append(all, datadir.Error(unread, config, file))
 	}
-	of, err := newLasting(ctx, kept, kept, warn)
+	state, err := newMailboxState(ctx, kept, kept, warn)
 	if err != nil {
 		return append(all, err)
 	}
-	f, err := newFront(ctx, config, of)
+	f, err := newFront(ctx, config, state)
 	note(err)
 	if err == nil {
 		f.tier.Close()

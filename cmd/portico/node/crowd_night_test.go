@@ -50,22 +50,22 @@ func TestNightOfHalfAServer(t *testing.T) {
 	if m := r.monitors(t)[users1]; m.Dependency != "Networking" {
 		t.Errorf("%+v", m)
 	}
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	since(t, began, "db1 moved")
 	c.in(t)
 	const did, told = "ServerFailover/mbx1:Succeeded", "ServerFailover mbx1: db1 moved to mbx2; High Availability " +
 		"of mbx1 is at fault"
 	r.quickCopies(t)
 	n.compare(t, r, did, told)
-	if n.restarts() != "" || n.reboots() != "" || r.activeOn("db2") != "mbx2" {
-		t.Errorf("%s; %s; db2 is on %s", n.restarts(), n.reboots(), r.activeOn("db2"))
+	if n.restarts() != "" || n.reboots() != "" || r.mailbox.activeOn("db2") != "mbx2" {
+		t.Errorf("%s; %s; db2 is on %s", n.restarts(), n.reboots(), r.mailbox.activeOn("db2"))
 	}
-	if !r.active.Blocked("mbx1") {
+	if !r.mailbox.active.Blocked("mbx1") {
 		t.Error("mbx1 is not blocked")
 	}
 	n.valves[0].set(fault{})
 	mended := time.Now()
-	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	r.eventually(t, "the block is lifted", func() bool { return !r.mailbox.active.Blocked("mbx1") })
 	since(t, mended, "the block was lifted")
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is healthy again")
 	c.in(t)
@@ -96,7 +96,7 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 	r.quickCopies(t)
 	began := time.Now()
 	n.valves[0].set(fault{answersNo: "EXAMINE"})
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	since(t, began, "db1 moved")
 	const did, told = "ServerFailover/mbx1:Succeeded", "High Availability of mbx1 is at fault"
 	n.compare(t, r, did, told)
@@ -115,15 +115,15 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 		t.Error(got)
 	}
 	r.asks(t, cli.StatusBad, "server", "block", "mbx2", "--move")
-	if r.activeOn("db1") != "mbx2" || r.activeOn("db2") != "mbx2" {
-		t.Errorf("db1 is on %s, db2 on %s", r.activeOn("db1"), r.activeOn("db2"))
+	if r.mailbox.activeOn("db1") != "mbx2" || r.mailbox.activeOn("db2") != "mbx2" {
+		t.Errorf("db1 is on %s, db2 on %s", r.mailbox.activeOn("db1"), r.mailbox.activeOn("db2"))
 	}
 	r.asks(t, cli.StatusFine, "server", "unblock", "mbx2")
 	if n.restarts() != "" || n.reboots() != "" {
 		t.Errorf("%s; %s", n.restarts(), n.reboots())
 	}
 	n.valves[0].set(fault{})
-	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	r.eventually(t, "the block is lifted", func() bool { return !r.mailbox.active.Blocked("mbx1") })
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told) // nobody has said of the copy itself that it is well
 	r.asks(t, cli.StatusFine, "database", "copy", "resume", "db1", "mbx1")
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is healthy again")
@@ -145,7 +145,7 @@ func TestNightOfHalfASignIn(t *testing.T) {
 	if m := r.monitors(t)[users1]; m.Dependency != "Mailbox Server Authentication" {
 		t.Errorf("%+v", m)
 	}
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	c.in(t)
 	n.compare(t, r, "ServerFailover/mbx1:Succeeded", "ServerFailover mbx1: db1 moved to mbx2")
 	if n.restarts() != "" || n.reboots() != "" {
@@ -196,7 +196,7 @@ func TestNightOfABrokenUser(t *testing.T) {
 	}
 	failing := func() (runs int) { // of the check, that have counted failures
 		for _, server := range []string{"mbx1", "mbx2"} {
-			for _, result := range r.health.History(catalogue.SetIMAP,
+			for _, result := range r.monitoring.engine.History(catalogue.SetIMAP,
 				catalogue.ProxyConnectionsFailedGt20PercentCheck, server) {
 				if result.Value > 0 {
 					runs++

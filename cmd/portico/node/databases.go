@@ -18,10 +18,10 @@ func (c databasesAPI) Databases(ctx context.Context) []admin.CopyStatus {
 	tier := c.s.now().tier()
 	asked := tier.Answers(ctx)
 	states := []admin.CopyStatus{}
-	for _, copied := range c.s.active.Copies() {
+	for _, copied := range c.s.mailbox.active.Copies() {
 		status := copyStatus(copied, asked[copied.Server])
 		if !copied.Active {
-			status.Barred = c.s.barred(copied.Server)
+			status.Barred = c.s.recovery.barred(copied.Server)
 		}
 		states = append(states, status)
 	}
@@ -36,11 +36,14 @@ func copyStatus(c backend.CopyState, asked error) admin.CopyStatus {
 	}
 }
 
+// copySuspended is the state of a database that admits nobody, in Exchange's words.
+const copySuspended = "FailedAndSuspended"
+
 // statusOf is a copy's state in Exchange's words. What could not be asked is Unknown.
 func statusOf(c backend.CopyState, server backend.Reach) string {
 	switch {
 	case (c.Suspended || c.Lost) && !c.Moving:
-		return "FailedAndSuspended"
+		return copySuspended
 	case c.Failed != "" && !c.Active:
 		return "Failed"
 	case c.Active && c.Moving:
@@ -61,15 +64,16 @@ func statusOf(c backend.CopyState, server backend.Reach) string {
 func (c databasesAPI) MoveDatabase(ctx context.Context, database, server string, force bool) (change admin.Change,
 	err error) {
 	var failed error
-	_, err = c.s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-		from, _ := c.s.active.Active(database)
+	_, err = c.s.moves.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		from, _ := c.s.mailbox.active.Active(database)
 		change = admin.Change{What: "active copy of " + database, Was: from, Now: server}
 		o.Force = force
 		failed = c.s.now().tier().Move(ctx, database, server, o)
 		return []backend.MoveResult{{Database: database, From: from, To: server, Err: failed}}
 	})
-	if errors.Is(failed, backend.ErrUnknownName) || errors.Is(failed, backend.ErrNoCopy) && c.s.known(server) != nil {
-		return change, c.s.noSuchCopy(database, server)
+	if errors.Is(failed, backend.ErrUnknownName) ||
+		errors.Is(failed, backend.ErrNoCopy) && c.s.now().known(server) != nil {
+		return change, c.noSuchCopy(database, server)
 	}
 	if errors.Is(failed, backend.ErrFailed) {
 		return change, fmt.Errorf("nothing has changed: %w; if the copy is intact, run `portico database copy "+
@@ -83,12 +87,12 @@ func (c databasesAPI) MoveDatabase(ctx context.Context, database, server string,
 
 // ResumeCopy implements admin.Databases.
 func (c databasesAPI) ResumeCopy(ctx context.Context, database, server string) (was bool, err error) {
-	was, err = c.s.active.Resume(ctx, database, server)
-	if errors.Is(err, backend.ErrNoCopy) && c.s.known(server) == nil {
+	was, err = c.s.mailbox.active.Resume(ctx, database, server)
+	if errors.Is(err, backend.ErrNoCopy) && c.s.now().known(server) == nil {
 		return false, admin.Unknown(err)
 	}
 	if errors.Is(err, backend.ErrUnknownName) || errors.Is(err, backend.ErrNoCopy) {
-		return false, c.s.noSuchCopy(database, server)
+		return false, c.noSuchCopy(database, server)
 	}
 	if was {
 		c.s.log.Warn().Str("database", database).Str("server", server).Msg("copy of a database resumed by an operator")
@@ -98,14 +102,14 @@ func (c databasesAPI) ResumeCopy(ctx context.Context, database, server string) (
 
 // Rebalance implements admin.Databases.
 func (c databasesAPI) Rebalance(ctx context.Context) ([]backend.MoveResult, error) {
-	return c.s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+	return c.s.moves.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
 		return c.s.now().tier().Rebalance(ctx, o)
 	})
 }
 
 // noSuchCopy says which name of a move is wrong, and whether the two are swapped.
-func (s *service) noSuchCopy(database, server string) error {
-	names := s.names()
+func (c databasesAPI) noSuchCopy(database, server string) error {
+	names := c.s.names()
 	switch {
 	case slices.Contains(names.Servers, database) && slices.Contains(names.Databases, server):
 		return admin.Unknown(fmt.Errorf("%s is a mailbox server and %s a database: write the database first, "+
@@ -116,7 +120,7 @@ func (s *service) noSuchCopy(database, server string) error {
 		return admin.NoSuch("mailbox server", server, names.Servers)
 	}
 	var copies []string
-	for _, copied := range s.active.Copies() {
+	for _, copied := range c.s.mailbox.active.Copies() {
 		if copied.Database == database {
 			copies = append(copies, copied.Server)
 		}

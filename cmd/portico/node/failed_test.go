@@ -60,7 +60,7 @@ func TestFailedCopyAfterFailover(t *testing.T) {
 	r := w.serve(t, file)
 	r.impatient(t)
 	w.valves[0].turn(fault{hangsUpOn: "EXAMINE"})
-	r.eventually(t, "db1 moves", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 moves", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	if got := r.copyStatus(t, "db1", "mbx1"); got != "Failed" {
 		t.Errorf("the old copy is %s", got)
 	}
@@ -68,7 +68,7 @@ func TestFailedCopyAfterFailover(t *testing.T) {
 		t.Error("/metrics does not tell")
 	}
 	w.valves[0].set(fault{})
-	r.eventually(t, "its block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	r.eventually(t, "its block is lifted", func() bool { return !r.mailbox.active.Blocked("mbx1") })
 	for range 2 {
 		if got := r.asks(t, cli.StatusBad, "database", "rebalance"); !strings.Contains(got,
 			"kept: no healthy copy (mbx1): the copy is Failed") {
@@ -106,7 +106,7 @@ func TestCopiesAreLookedAt(t *testing.T) {
 		strings.Contains(got, "db2@") {
 		t.Errorf("probes:\n%s", got)
 	}
-	for _, p := range r.health.Probes() {
+	for _, p := range r.monitoring.engine.Probes() {
 		if p.Name == "ImapCopyTestProbe" && p.Interval != 10*r.now().config.Health.DeepTest.Interval {
 			t.Errorf("%s runs each %v", p.ID(), p.Interval)
 		}

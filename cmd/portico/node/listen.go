@@ -37,8 +37,8 @@ type listeners struct {
 func (l *listeners) listen() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, of := range l.wanted {
-		ln, err := listenTCP(of.Address, l.wanted)
+	for i, listener := range l.wanted {
+		ln, err := listenTCP(listener.Address, l.wanted)
 		if err != nil {
 			l.abandon()
 			return fmt.Errorf("listeners[%d]: %w", i, err)
@@ -68,13 +68,13 @@ func (l *listeners) serve(server *proxy.Server) {
 
 // take lets clients in by one listener.
 func (l *listeners) take(i int, ln net.Listener) {
-	of := l.wanted[i]
-	l.log.Info().Stringer("address", ln.Addr()).Str("tls", string(of.TLS)).Msg("listening")
+	listener := l.wanted[i]
+	l.log.Info().Stringer("address", ln.Addr()).Str("tls", string(listener.TLS)).Msg("listening")
 	l.serving.Add(1)
 	l.group.Go(func() {
 		defer l.serving.Add(-1)
-		l.ended(l.server.Serve(ln, proxy.Listener{Name: of.Address, TLS: listenerTLS[of.TLS],
-			ProxyProtocol: of.ProxyProtocol}))
+		l.ended(l.server.Serve(ln, proxy.Listener{Name: listener.Address, TLS: listenerTLS[listener.TLS],
+			ProxyProtocol: listener.ProxyProtocol}))
 	})
 }
 

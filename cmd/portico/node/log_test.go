@@ -102,7 +102,7 @@ func TestLogOfOneAmongMany(t *testing.T) {
 	site := newSite(t)
 	site.server = serveHalves(t, release)
 	r := site.serve(t, site.write(t, "settings: {login_type: plain_text_login}\n"))
-	address := r.listeners.addresses[0].String()
+	address := r.clients.listeners.addresses[0].String()
 
 	signIn := func(user string) (net.Conn, *bufio.Reader) {
 		conn, lines, err := signInPlain(address, user)
@@ -303,7 +303,7 @@ func TestLogTailAndShow(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		"http://"+r.http.String()+"/api/v1/log/stream?user=al*&command=select&format=json", nil)
+		"http://"+r.api.address.String()+"/api/v1/log/stream?user=al*&command=select&format=json", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package node
 import (
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,16 +66,6 @@ func newLog(out io.Writer, config configs.Log, journal bool) (zerolog.Logger, *l
 // stamp adds the time with milliseconds, which zerolog's own stamp would leave out.
 func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().Format("2006-01-02T15:04:05.000Z07:00"))
-}
-
-// withoutNumbers makes one text of errors that differ in numbers only, such as those of files and revisions.
-func withoutNumbers(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, text)
 }
 
 // setLevel puts another level in force for all loggers of this sink.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"portico/backend"
 	"portico/health/admin"
 	"portico/health/components"
 	"portico/health/maintenance"
@@ -18,40 +17,24 @@ const requesterMaintenance = "Maintenance"
 // longestDrain is how long the sessions of a node may take to end.
 const longestDrain = 4 * time.Minute
 
-// openMaintenance reads which mailbox servers are in maintenance.
-func (s *service) openMaintenance() (err error) {
-	s.maintenance, err = maintenance.Open(context.Background(), maintenance.Options{
-		Stored: s.stored.maintenance, Active: s.active, Changed: s.useHealthPlan,
-		Policy:   func(server string) backend.Policy { return s.now().tier().Policy(server) },
-		Evacuate: s.evacuate,
-		Began: func(server string) {
-			s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server started")
-		},
-		Failed: func(err error) { s.reported("stored maintenance of a server not usable", err) },
-	})
-	if err != nil {
-		return fmt.Errorf("maintenance: %w", err)
-	}
-	return nil
-}
-
 // maintenanceAPI implements admin.Maintenance.
 type maintenanceAPI struct{ s *service }
 
 // Maintenance implements admin.Maintenance.
 func (c maintenanceAPI) Maintenance() []admin.MaintenanceRow {
-	servers := c.s.maintenance.Servers()
+	servers := c.s.monitoring.maintenance.Servers()
 	all := []admin.MaintenanceRow{}
 	for _, name := range c.s.now().tier().Servers() {
 		if m, ok := servers[name]; ok {
 			all = append(all, admin.MaintenanceRow{Server: name, Since: m.Since, Policy: string(m.Policy),
-				Active: c.s.activeDatabases(name)})
+				Active: c.s.mailbox.activeDatabases(name)})
 		}
 	}
-	for _, r := range c.s.components.Requests() {
+	for _, r := range c.s.components.set.Requests() {
 		if r.Component == components.ServerWideOffline && r.Requester == requesterMaintenance &&
 			r.State == components.Inactive {
-			all = append(all, admin.MaintenanceRow{Node: nodeName(), Since: r.At, Sessions: len(c.s.server.Sessions())})
+			all = append(all, admin.MaintenanceRow{Node: nodeName(), Since: r.At,
+				Sessions: len(c.s.clients.server.Sessions())})
 		}
 	}
 	return all
@@ -63,13 +46,13 @@ func (c maintenanceAPI) StartMaintenance(ctx context.Context, server string,
 	if server == "" {
 		return c.nodeIn(ctx, drain)
 	}
-	if err := c.s.known(server); err != nil {
+	if err := c.s.now().known(server); err != nil {
 		return nil, err
 	}
-	if err := c.s.untilStarted(ctx); err != nil {
+	if err := c.s.config.untilStarted(ctx); err != nil {
 		return nil, err
 	}
-	return c.s.maintenance.Start(ctx, server, admin.Who(ctx))
+	return c.s.monitoring.maintenance.Start(ctx, server, admin.Who(ctx))
 }
 
 // nodeIn is StartMaintenance of this node.
@@ -78,20 +61,20 @@ func (c maintenanceAPI) nodeIn(ctx context.Context, drain time.Duration) ([]main
 		return nil, fmt.Errorf("drain %v is out of range: give 0 to %v", drain, longestDrain)
 	}
 	steps := []maintenance.Step{}
-	proxy, wide := c.s.components.State(components.ImapProxy),
-		c.s.components.State(components.ServerWideOffline)
-	err := c.s.setComponent(ctx, components.Request{Component: components.ImapProxy, Requester: requesterMaintenance,
+	proxy, wide := c.s.components.set.State(components.ImapProxy),
+		c.s.components.set.State(components.ServerWideOffline)
+	err := c.s.components.ask(ctx, components.Request{Component: components.ImapProxy, Requester: requesterMaintenance,
 		State: components.Inactive, Source: components.SourceMaintenance})
 	if err != nil {
 		return steps, err
 	}
 	steps = append(steps, maintenance.Step{What: "component " + components.ImapProxy, Was: proxy,
 		Result: components.Inactive, Done: true})
-	n := len(c.s.server.Sessions())
-	c.s.server.EndAll(drain)
+	n := len(c.s.clients.server.Sessions())
+	c.s.clients.server.EndAll(drain)
 	steps = append(steps, maintenance.Step{What: "sessions", Was: fmt.Sprint(n),
 		Result: fmt.Sprintf("%d ended", n), Done: true})
-	err = c.s.setComponent(ctx, components.Request{Component: components.ServerWideOffline,
+	err = c.s.components.ask(ctx, components.Request{Component: components.ServerWideOffline,
 		Requester: requesterMaintenance, State: components.Inactive, Source: components.SourceMaintenance})
 	if err != nil {
 		return steps, err
@@ -102,7 +85,7 @@ func (c maintenanceAPI) nodeIn(ctx context.Context, drain time.Duration) ([]main
 
 // nodeMaintained says whether maintenance has taken this node out of service.
 func (c maintenanceAPI) nodeMaintained() bool {
-	return slices.ContainsFunc(c.s.components.Requests(), func(r components.Request) bool {
+	return slices.ContainsFunc(c.s.components.set.Requests(), func(r components.Request) bool {
 		return r.Requester == requesterMaintenance && r.State == components.Inactive && r.Server == "" &&
 			(r.Component == components.ServerWideOffline || r.Component == components.ImapProxy)
 	})
@@ -113,10 +96,10 @@ func (c maintenanceAPI) StopMaintenance(ctx context.Context, server string) ([]m
 	if server == "" {
 		return c.nodeOut(ctx)
 	}
-	if err := c.s.untilStarted(ctx); err != nil {
+	if err := c.s.config.untilStarted(ctx); err != nil {
 		return nil, err
 	}
-	steps, err := c.s.maintenance.Stop(ctx, server)
+	steps, err := c.s.monitoring.maintenance.Stop(ctx, server)
 	if err == nil {
 		c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ended")
 	}
@@ -130,12 +113,12 @@ func (c maintenanceAPI) nodeOut(ctx context.Context) ([]maintenance.Step, error)
 	}
 	steps := []maintenance.Step{}
 	for _, component := range []string{components.ServerWideOffline, components.ImapProxy} {
-		was := c.s.components.State(component)
-		if err := c.s.setComponent(ctx, components.Request{Component: component, Requester: requesterMaintenance,
+		was := c.s.components.set.State(component)
+		if err := c.s.components.ask(ctx, components.Request{Component: component, Requester: requesterMaintenance,
 			State: components.Active, Source: components.SourceMaintenance}); err != nil {
 			return steps, err
 		}
-		result, done := c.s.reached(component, "", components.Active)
+		result, done := c.s.components.reached(component, "", components.Active)
 		steps = append(steps, maintenance.Step{What: "component " + component, Was: was, Result: result,
 			Done: done})
 	}

@@ -37,7 +37,8 @@ func TestMaintenance(t *testing.T) {
 	})
 	r.turns(t, nil)
 	if m := r.monitors(t)[self1]; m.AlertValue != "Disabled" ||
-		strings.Join(r.active.BlockedBy("mbx1"), " ") != "maintenance" || r.active.Policy("mbx1") != "Blocked" {
+		strings.Join(r.mailbox.active.BlockedBy("mbx1"), " ") != "maintenance" ||
+		r.mailbox.active.Policy("mbx1") != "Blocked" {
 		t.Errorf("%+v", m)
 	}
 	// db2 has no other copy.
@@ -50,8 +51,9 @@ func TestMaintenance(t *testing.T) {
 	r.asks(t, cli.StatusFailed, "maintenance", "stop", "mbx1")
 	r.asks(t, cli.StatusFailed, "maintenance", "start", "mbx9")
 	r.settled(t)
-	if r.active.Blocked("mbx1") || r.active.Policy("mbx1") != "" || r.activeOn("db1") != "mbx2" {
-		t.Errorf("blocked by %v, policy %q", r.active.BlockedBy("mbx1"), r.active.Policy("mbx1"))
+	if r.mailbox.active.Blocked("mbx1") || r.mailbox.active.Policy("mbx1") != "" ||
+		r.mailbox.activeOn("db1") != "mbx2" {
+		t.Errorf("blocked by %v, policy %q", r.mailbox.active.BlockedBy("mbx1"), r.mailbox.active.Policy("mbx1"))
 	}
 	// This node.
 	if got := r.asks(t, cli.StatusFine, "maintenance", "start", "--yes", "--drain", "0s"); !strings.Contains(got,
@@ -95,7 +97,7 @@ func TestRunbooks(t *testing.T) {
 		"is unhealthy: run portico runbook") {
 		t.Error(got)
 	}
-	if entries, err := r.disk.List(t.Context(), "protocol_log/rules/"); err != nil || len(entries) != 0 {
+	if entries, err := r.store.disk.List(t.Context(), "protocol_log/rules/"); err != nil || len(entries) != 0 {
 		t.Errorf("the protocol log is still on: %v, %v", entries, err)
 	}
 	got := r.asks(t, cli.StatusFine, "runbook", "deep", "db1", "--auto", "--wait", "10ms")
@@ -105,15 +107,15 @@ func TestRunbooks(t *testing.T) {
 			t.Errorf("no %q in\n%s", words, got)
 		}
 	}
-	if !r.active.Blocked("mbx1") || restarts() != "restart mbx1" {
-		t.Errorf("mbx1 is dead, and blocked by %v; %s", r.active.BlockedBy("mbx1"), restarts())
+	if !r.mailbox.active.Blocked("mbx1") || restarts() != "restart mbx1" {
+		t.Errorf("mbx1 is dead, and blocked by %v; %s", r.mailbox.active.BlockedBy("mbx1"), restarts())
 	}
 	if got := r.asks(t, cli.StatusFine, "health", "recovery"); !strings.Contains(got, "runbook deep") {
 		t.Error(got)
 	}
 	w.valves[0].set(fault{})
 	r.settled(t)
-	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	r.eventually(t, "the block is lifted", func() bool { return !r.mailbox.active.Blocked("mbx1") })
 }
 
 // The bundle has what is known, and no secret.

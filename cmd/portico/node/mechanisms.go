@@ -12,11 +12,11 @@ const (
 )
 
 // keepMechanisms asks the mailbox servers which mechanisms they offer, now and at intervals, until ctx ends.
-func (s *service) keepMechanisms(ctx context.Context) {
+func keepMechanisms(ctx context.Context, config *configuration, log *nodeLog) {
 	ticker := time.NewTicker(mechanismsEvery)
 	defer ticker.Stop()
 	for {
-		s.askServers(ctx)
+		askMechanisms(ctx, config, log)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -25,10 +25,10 @@ func (s *service) keepMechanisms(ctx context.Context) {
 	}
 }
 
-func (s *service) askServers(ctx context.Context) {
+func askMechanisms(ctx context.Context, config *configuration, log *nodeLog) {
 	ctx, cancel := context.WithTimeout(ctx, mechanismsTime)
 	defer cancel()
-	if err := s.now().tier().AskMechanisms(ctx); err != nil {
-		s.log.Warn().Err(err).Msg("cannot store the capabilities of mailbox servers")
+	if err := config.now().tier().AskMechanisms(ctx); err != nil {
+		log.Warn().Err(err).Msg("cannot store the capabilities of mailbox servers")
 	}
 }

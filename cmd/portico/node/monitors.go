@@ -8,7 +8,6 @@ import (
 	"portico/health"
 	"portico/health/admin"
 	"portico/health/components"
-	"portico/health/repairing"
 )
 
 // monitorsAPI implements admin.Monitors.
@@ -18,57 +17,47 @@ type monitorsAPI struct{ s *service }
 func (c monitorsAPI) Node() string { return nodeName() }
 
 // Active implements admin.Monitors.
-func (c monitorsAPI) Active(database string) (server string) { return c.s.activeOn(database) }
+func (c monitorsAPI) Active(database string) (server string) { return c.s.mailbox.activeOn(database) }
 
 // Serves implements admin.Monitors.
 func (c monitorsAPI) Serves(component string) bool {
-	return c.s.components.State(component) == components.Active
+	return c.s.components.set.State(component) == components.Active
 }
 
 // Monitors implements admin.Monitors.
-func (c monitorsAPI) Monitors() []health.MonitorState { return c.s.health.Monitors() }
+func (c monitorsAPI) Monitors() []health.MonitorState { return c.s.monitoring.engine.Monitors() }
 
 // Sets implements admin.Monitors.
-func (c monitorsAPI) Sets() []health.SetState { return c.s.health.Sets() }
+func (c monitorsAPI) Sets() []health.SetState { return c.s.monitoring.engine.Sets() }
 
 // Alerts implements admin.Monitors.
-func (c monitorsAPI) Alerts() []health.Alert { return c.s.escalator.Open() }
+func (c monitorsAPI) Alerts() []health.Alert { return c.s.alerts.escalator.Open() }
 
 // Items implements admin.Monitors.
 func (c monitorsAPI) Items() admin.Items {
-	return admin.Items{Probes: c.s.health.Probes(), Monitors: c.s.health.Monitors(),
-		Steps: recoveryPlan(c.s.recoveryConfig()).Ladders}
-}
-
-// openRepairing reads which monitors are Repairing.
-func (s *service) openRepairing() (err error) {
-	s.repairing, err = repairing.Open(context.Background(), s.stored.repairing, s.health,
-		func(err error) { s.reported("stored mark Repairing not usable", err) })
-	if err != nil {
-		return fmt.Errorf("repairing: %w", err)
-	}
-	return nil
+	return admin.Items{Probes: c.s.monitoring.engine.Probes(), Monitors: c.s.monitoring.engine.Monitors(),
+		Steps: recoveryPlan(c.s.recovery.settings()).Ladders}
 }
 
 // SetRepairing implements admin.Monitors.
 func (c monitorsAPI) SetRepairing(ctx context.Context, id string, on bool) (change admin.Change, err error) {
-	done, err := c.s.change(ctx)
+	done, err := c.s.config.change(ctx)
 	if err != nil {
 		return change, err
 	}
 	defer done()
-	value, ok := c.s.alertValue(id)
+	value, ok := c.alertValue(id)
 	if !ok {
-		return change, c.s.noMonitor(id)
+		return change, c.noMonitor(id)
 	}
 	change = admin.Change{What: "monitor " + id}
-	was, err := c.s.repairing.Set(ctx, id, on)
+	was, err := c.s.monitoring.repairing.Set(ctx, id, on)
 	if err != nil {
 		return change, err
 	}
 	change.Was = withRepairing(value, was)
 	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
-	value, _ = c.s.alertValue(id)
+	value, _ = c.alertValue(id)
 	change.Now = withRepairing(value, on)
 	return change, nil
 }
@@ -85,8 +74,8 @@ func withRepairing(value string, repairing bool) string {
 }
 
 // noMonitor says that there is no monitor of an identity. If only its target is missing, it lists the targets.
-func (s *service) noMonitor(id string) error {
-	all := s.monitorIDs()
+func (c monitorsAPI) noMonitor(id string) error {
+	all := c.monitorIDs()
 	var targets []string
 	for _, known := range all {
 		if target, ok := strings.CutPrefix(known, id+"/"); ok {
@@ -101,16 +90,16 @@ func (s *service) noMonitor(id string) error {
 }
 
 // monitorIDs lists the identities of all monitors.
-func (s *service) monitorIDs() (all []string) {
-	for _, m := range s.health.Monitors() {
+func (c monitorsAPI) monitorIDs() (all []string) {
+	for _, m := range c.Monitors() {
 		all = append(all, m.ID())
 	}
 	return all
 }
 
 // alertValue is that of a monitor.
-func (s *service) alertValue(id string) (value string, ok bool) {
-	for _, m := range s.health.Monitors() {
+func (c monitorsAPI) alertValue(id string) (value string, ok bool) {
+	for _, m := range c.Monitors() {
 		if m.ID() == id {
 			return m.Value.String(), true
 		}

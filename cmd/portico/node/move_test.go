@@ -148,7 +148,7 @@ func TestBlockAndMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := site.serve(t, file)
-	address := r.listeners.addresses[0].String()
+	address := r.clients.listeners.addresses[0].String()
 
 	var clients sync.WaitGroup
 	var signedIn, byes atomic.Int32
@@ -348,7 +348,7 @@ func TestMoveRefusals(t *testing.T) {
 		}
 	}
 	// On loopback without a token everybody may look, and nobody may touch.
-	url := "http://" + r.http.String()
+	url := "http://" + r.api.address.String()
 	var out bytes.Buffer
 	if status := cli.Run([]string{"server", "list", "--admin", url}, &out, &out, program); status != 0 {
 		t.Errorf("list over TCP: %d\n%s", status, &out)

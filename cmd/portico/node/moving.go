@@ -8,12 +8,7 @@ import (
 
 	"portico/backend"
 	"portico/health/admin"
-	"portico/proxy/relay"
 )
-
-// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come
-// back at once.
-const moveSpread = 5 * time.Second
 
 // moveGrace is how long a move that is under way when the service stops may still take, once all sessions have ended.
 const moveGrace = 2 * time.Second
@@ -76,32 +71,44 @@ func (m *moves) end(grace time.Duration) {
 	m.work.Wait()
 }
 
+// mover moves databases, with what monitors say about their copies.
+type mover struct {
+	underWay moves // of databases and users
+	config   *configuration
+	log      *nodeLog
+	clients  *clientSide
+	monitors interface {
+		unreadable(database, server string) (f backend.Failure, unreadable bool)
+		serverFails(server string) error
+	}
+}
+
 // evacuate moves what is active on a mailbox server.
-func (s *service) evacuate(ctx context.Context, server string) ([]backend.MoveResult, error) {
-	return s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-		return s.now().tier().Evacuate(ctx, server, o)
+func (m *mover) evacuate(ctx context.Context, server string) ([]backend.MoveResult, error) {
+	return m.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		return m.config.now().tier().Evacuate(ctx, server, o)
 	})
 }
 
 // move runs what moves databases, and logs what became of them. Where the service stops, that is broken off: every
 // database is then active where the store says, or suspended.
-func (s *service) move(ctx context.Context, move func(context.Context,
+func (m *mover) move(ctx context.Context, move func(context.Context,
 	backend.MoveOptions) []backend.MoveResult) ([]backend.MoveResult, error) {
-	ctx, done, err := s.moves.begin(ctx)
+	ctx, done, err := m.underWay.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	results := move(ctx, backend.MoveOptions{
-		End:         s.endDatabase,
-		Unreadable:  s.unreadable,
-		Failed:      s.logFailed,
-		ServerFails: s.serverFails,
+		End:         m.clients.endDatabase,
+		Unreadable:  m.monitors.unreadable,
+		Failed:      func(f backend.Failure) { logFailedCopy(m.log, f) },
+		ServerFails: m.monitors.serverFails,
 	})
 	for _, r := range results {
-		event := s.log.Info()
+		event := m.log.Info()
 		if r.Err != nil {
-			event = s.log.Error().Err(r.Err)
+			event = m.log.Error().Err(r.Err)
 		}
 		event.Str("database", r.Database).Str("from", r.From).Str("to", r.To).Bool("moved", r.Err == nil).
 			Msg("database moved")
@@ -109,23 +116,20 @@ func (s *service) move(ctx context.Context, move func(context.Context,
 	return results, nil
 }
 
-// followMoves has what another writer of the store moves end sessions here as a move by this node does, until ctx ends.
-func (s *service) followMoves(ctx context.Context) {
-	s.active.Run(ctx, backend.FollowOptions{
-		End:     s.endDatabase,
-		EndUser: s.endUser,
-		Queues:  s.signinQueues,
+// follow ends sessions here when another writer of the store moves a database or user, as a move by this node does,
+// until ctx ends.
+func (m *mover) follow(ctx context.Context, mailbox *mailboxState) {
+	mailbox.active.Run(ctx, backend.FollowOptions{
+		End:     m.clients.endDatabase,
+		EndUser: m.clients.endUser,
+		Queues:  mailbox.signinQueues,
 		Moved: func(database, from, to string, suspended bool) {
-			s.log.Warn().Str("database", database).Str("from", from).Str("to", to).Bool("suspended", suspended).
+			m.log.Warn().Str("database", database).Str("from", from).Str("to", to).Bool("suspended", suspended).
 				Msg("database moved by another writer of the store")
 		},
 		UserMoved: func(user, database string) {
-			s.log.Warn().Str("user", user).Str("to", database).Msg("user moved by another writer of the store")
+			m.log.Warn().Str("user", user).Str("to", database).Msg("user moved by another writer of the store")
 		},
-		Failed: func(err error) { s.reported("cannot end all sessions after a move", err) },
+		Failed: m.log.reporter("cannot end all sessions after a move"),
 	})
 }
-
-func (s *service) endDatabase(database string) { s.server.EndDatabase(database, moveSpread) }
-
-func (s *service) endUser(user string) { s.server.EndUser(user, relay.ReasonMoved) }

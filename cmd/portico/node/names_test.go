@@ -218,7 +218,7 @@ func TestPenaltiesAreListedAndCleared(t *testing.T) {
 	testkit.NoLeaks(t)
 	s, r := namedSite(t)
 	fail := func(user string) {
-		c := testkit.Dial(t, r.listeners.addresses[1].String(), r.trust())
+		c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
 		c.Expect("* OK *")
 		c.Send("a LOGIN " + user + " wrong")
 		c.Expect("a NO *")
@@ -321,7 +321,7 @@ func TestFallbackIsSaid(t *testing.T) {
 func TestAdminAddress(t *testing.T) {
 	testkit.NoLeaks(t)
 	_, r := namedSite(t)
-	address := r.http.String()
+	address := r.api.address.String()
 	for _, admin := range []string{address, "http://" + address, "http://" + address + "/"} {
 		if status, out, errs := command("server", "list", "--admin", admin); status != cli.StatusFine ||
 			!strings.Contains(out, "mbx1") {

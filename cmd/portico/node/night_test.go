@@ -90,19 +90,19 @@ func TestNightOfOneOfTwoServers(t *testing.T) {
 	r.impatient(t)
 	began := time.Now()
 	n.valves[0].set(fault{refuse: true})
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	since(t, began, "db1 moved")
 	r.turns(t, map[string]string{self1: "Networking"})
 	const did = "ServerFailover/mbx1:Succeeded RestartService/mbx1:Succeeded ForceReboot/mbx1:Succeeded"
 	const told = "ServerFailover mbx1: db1 moved to mbx2; Networking of mbx1 is at fault"
 	n.compare(t, r, did, told)
 	since(t, began, "alert sent")
-	if r.activeOn("db2") != "mbx2" || n.restarts() != "restart mbx1" || n.reboots() != "restart mbx1" {
-		t.Errorf("db2 is on %s; %s; %s", r.activeOn("db2"), n.restarts(), n.reboots())
+	if r.mailbox.activeOn("db2") != "mbx2" || n.restarts() != "restart mbx1" || n.reboots() != "restart mbx1" {
+		t.Errorf("db2 is on %s; %s; %s", r.mailbox.activeOn("db2"), n.restarts(), n.reboots())
 	}
 	n.valves[0].set(fault{})
 	r.settled(t)
-	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	r.eventually(t, "the block is lifted", func() bool { return !r.mailbox.active.Blocked("mbx1") })
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; Networking of mbx1 is healthy again")
 }
 
@@ -121,15 +121,15 @@ func TestNightOfAnOnlyCopy(t *testing.T) {
 	const told = "ServerFailover mbx1: 1 of 2 databases stayed: db1 moved to mbx2; only kept: no healthy copy; " +
 		"Networking of mbx1 is at fault"
 	n.compare(t, r, did, told)
-	if r.activeOn("db1") != "mbx2" || r.activeOn("only") != "mbx1" {
-		t.Errorf("db1 is on %s, only on %s", r.activeOn("db1"), r.activeOn("only"))
+	if r.mailbox.activeOn("db1") != "mbx2" || r.mailbox.activeOn("only") != "mbx1" {
+		t.Errorf("db1 is on %s, only on %s", r.mailbox.activeOn("db1"), r.mailbox.activeOn("only"))
 	}
 	if n.restarts() != "restart mbx1" || n.reboots() != "" {
 		t.Errorf("%s; %s", n.restarts(), n.reboots())
 	}
 	n.valves[0].set(fault{})
 	r.settled(t)
-	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	r.eventually(t, "the block is lifted", func() bool { return !r.mailbox.active.Blocked("mbx1") })
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; Networking of mbx1 is healthy again")
 }
 
@@ -152,7 +152,7 @@ func TestNightOfABlockedCopy(t *testing.T) {
 	}
 	began := time.Now()
 	r.asks(t, cli.StatusFine, "server", "unblock", "mbx2")
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	since(t, began, "db1 moved")
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("users waited %v for a copy that was ready", took)
@@ -254,12 +254,12 @@ func TestNightOfASlowReboot(t *testing.T) {
 			t.Errorf("no %q in\n%s", words, got)
 		}
 	}
-	if !slices.Contains(r.active.BlockedBy("mbx1"), byHealth) || n.reboots() != "restart mbx1" {
-		t.Errorf("blocked by %v; %s", r.active.BlockedBy("mbx1"), n.reboots())
+	if !slices.Contains(r.mailbox.active.BlockedBy("mbx1"), byHealth) || n.reboots() != "restart mbx1" {
+		t.Errorf("blocked by %v; %s", r.mailbox.active.BlockedBy("mbx1"), n.reboots())
 	}
 	n.valves[0].set(fault{})
 	r.settled(t)
-	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	r.eventually(t, "the block is lifted", func() bool { return !r.mailbox.active.Blocked("mbx1") })
 
 	// The server is back while the runbook waits.
 	r.asks(t, cli.StatusFine, "database", "move", "db1", "mbx1")
@@ -275,8 +275,8 @@ func TestNightOfASlowReboot(t *testing.T) {
 	if strings.Count(got, "Waiting up to 10s for mbx1") != 2 || !strings.HasSuffix(got, "Recovered.\n") {
 		t.Error(got)
 	}
-	if r.active.Blocked("mbx1") {
-		t.Errorf("blocked by %v", r.active.BlockedBy("mbx1"))
+	if r.mailbox.active.Blocked("mbx1") {
+		t.Errorf("blocked by %v", r.mailbox.active.BlockedBy("mbx1"))
 	}
 }
 
@@ -288,7 +288,7 @@ func waits(ok func() bool) {
 
 // lookedInVain says whether a run of a probe by hand has begun since a time, and has failed.
 func (r *running) lookedInVain(probe, target string, since time.Time) bool {
-	return slices.ContainsFunc(r.health.Probes(), func(p health.ProbeState) bool {
+	return slices.ContainsFunc(r.monitoring.engine.Probes(), func(p health.ProbeState) bool {
 		return p.Name == probe && p.Target == target &&
 			slices.ContainsFunc(p.Results, func(result *health.Result) bool {
 				return result.ByHand && result.Type != health.Succeeded && result.Start.After(since)
@@ -312,19 +312,19 @@ func TestNightOfTwoFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.valves[0].set(fault{refuse: true})
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	for _, id := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2"} {
 		r.eventually(t, "people are told about "+id, func() bool {
-			return slices.ContainsFunc(r.escalator.Open(),
+			return slices.ContainsFunc(r.alerts.escalator.Open(),
 				func(a health.Alert) bool { return slices.Contains(a.Monitors, id) })
 		})
 	}
-	if r.activeOn("db2") != "mbx2" || n.reboots() != "restart mbx1" {
-		t.Errorf("db2 is on %s; %s; %s", r.activeOn("db2"), n.restarts(), n.reboots())
+	if r.mailbox.activeOn("db2") != "mbx2" || n.reboots() != "restart mbx1" {
+		t.Errorf("db2 is on %s; %s; %s", r.mailbox.activeOn("db2"), n.restarts(), n.reboots())
 	}
 	// A restart of mbx2's service is a step too, if nothing else is known to be well there.
 	fine := []string{"Escalate", "RestartService"}
-	for _, record := range r.recovery.Records() {
+	for _, record := range r.recovery.responders.Records() {
 		if record.Resource != "mbx1" && !slices.Contains(fine, record.ID) && record.Result != "Skipped" {
 			t.Errorf("it did %+v", record)
 		}
@@ -333,7 +333,7 @@ func TestNightOfTwoFaults(t *testing.T) {
 	os.Rename(folder+".away", folder)
 	n.valves[0].set(fault{})
 	r.settled(t)
-	r.eventually(t, "all is told to be over", func() bool { return len(r.escalator.Open()) == 0 })
+	r.eventually(t, "all is told to be over", func() bool { return len(r.alerts.escalator.Open()) == 0 })
 }
 
 // A process that is killed while an alert is open is followed by one that does not tell it again, and tells when it is
@@ -444,18 +444,18 @@ func TestRecoveryOffForATime(t *testing.T) {
 	n.valves[0].set(fault{refuse: true})
 	n.compare(t, r, "", "Networking of mbx1 is at fault")
 	if got := r.asks(t, cli.StatusFine, "health", "recovery"); !strings.Contains(got, "Recovery is off for mbx1") ||
-		r.activeOn("db1") != "mbx1" {
-		t.Errorf("db1 is on %s; %s", r.activeOn("db1"), got)
+		r.mailbox.activeOn("db1") != "mbx1" {
+		t.Errorf("db1 is on %s; %s", r.mailbox.activeOn("db1"), got)
 	}
 	if got := r.asks(t, cli.StatusBad, "component", "get", "RecoveryActionsEnabled"); !strings.Contains(got,
 		"RecoveryActionsEnabled of mbx1  Inactive") {
 		t.Error(got)
 	}
-	if err := r.components.End(t.Context(), time.Now().Add(time.Hour)); err != nil {
+	if err := r.components.set.End(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
-	if left, err := r.disk.List(t.Context(), "health/components/"); err != nil || len(left) != 0 {
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
+	if left, err := r.store.disk.List(t.Context(), "health/components/"); err != nil || len(left) != 0 {
 		t.Errorf("stored: %v, %v", left, err)
 	}
 	n.valves[0].set(fault{})

@@ -55,21 +55,21 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 }
 
 // node returns the way to another node.
-func (s *service) node(name string) (http.Handler, error) {
-	if way, ok := s.now().nodes[name]; ok {
+func (f *inForce) node(name string) (http.Handler, error) {
+	if way, ok := f.nodes[name]; ok {
 		return way, nil
 	}
-	if slices.Contains(s.now().tier().Servers(), name) {
+	if slices.Contains(f.tier().Servers(), name) {
 		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, not a node in the configuration", name))
 	}
 	if name == nodeName() {
 		return nil, admin.Unknown(fmt.Errorf("%s is the node that you ask: leave --node out", name))
 	}
-	return nil, admin.NoSuch("node", name, s.nodeNames())
+	return nil, admin.NoSuch("node", name, f.nodeNames())
 }
 
 // nodeNames lists the other nodes.
-func (s *service) nodeNames() []string { return slices.Sorted(maps.Keys(s.now().nodes)) }
+func (f *inForce) nodeNames() []string { return slices.Sorted(maps.Keys(f.nodes)) }
 
 // nodeName is this machine's name.
 func nodeName() string {
@@ -88,18 +88,18 @@ func (c nodeAPI) Names() admin.Names { return c.s.names() }
 
 // Bundle implements admin.Node.
 func (c nodeAPI) Bundle(ctx context.Context) (where string, err error) {
-	return c.s.bundle(ctx, c.s.escalator.Open())
+	return c.s.bundle(ctx, c.s.alerts.escalator.Open())
 }
 
 // names lists the names that requests may have.
 func (s *service) names() admin.Names {
 	tier := s.now().tier()
 	names := admin.Names{
-		Node: nodeName(), Nodes: s.nodeNames(), Servers: tier.Servers(), Databases: tier.Databases(),
+		Node: nodeName(), Nodes: s.now().nodeNames(), Servers: tier.Servers(), Databases: tier.Databases(),
 		Commands: wire.VerbNames(), Blocked: []string{},
 	}
 	for _, server := range names.Servers {
-		if s.active.Blocked(server) {
+		if s.mailbox.active.Blocked(server) {
 			names.Blocked = append(names.Blocked, server)
 		}
 	}

@@ -27,7 +27,7 @@ func TestNodes(t *testing.T) {
 	r := here.serve(t,
 		here.write(t,
 			fmt.Sprintf("nodes: {mx2: {address: \"http://%s\", token_file: mx2.token}, mx3: {address: "+
-				"\"http://127.0.0.1:1\", token_file: mx2.token}}\n", there.http)))
+				"\"http://127.0.0.1:1\", token_file: mx2.token}}\n", there.api.address)))
 
 	r.asks(t, cli.StatusFine, "component", "set", "ImapProxy", "--state", "Inactive", "--requester", "Maintenance",
 		"--server", "mx2")
@@ -93,7 +93,7 @@ func TestNodes(t *testing.T) {
 	}
 	r.asks(t, cli.StatusFine, "override", "add", probe, "--property", "TimeoutSeconds", "--value", "9")
 	timeout := func(of *running) string {
-		for _, p := range of.health.Probes() {
+		for _, p := range of.monitoring.engine.Probes() {
 			if p.Name == "ImapSelfTestProbe" {
 				return p.Timeout.String()
 			}
@@ -112,7 +112,7 @@ func TestNodes(t *testing.T) {
 		t.Errorf("time-out %s", got)
 	}
 	// Whoever may only read here does not even read there.
-	response, err := http.Get("http://" + r.http.String() + "/nodes/mx2/api/v1/health")
+	response, err := http.Get("http://" + r.api.address.String() + "/nodes/mx2/api/v1/health")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestNodesSayWhoAsks(t *testing.T) {
 	here.put(t, "mx2.token", token+"\n")
 	r := here.serve(t,
 		here.write(t, fmt.Sprintf("nodes: {mx2: {address: \"http://%s\", token_file: mx2.token}}\n",
-			there.http)))
+			there.api.address)))
 
 	me, err := user.Current()
 	if err != nil {
@@ -167,7 +167,7 @@ func TestNodesSayWhoAsks(t *testing.T) {
 	r.logged(t, `"who":"user `+me.Username+`"`)
 	// Nobody else can say that.
 	request, err := http.NewRequest(http.MethodPost,
-		"http://"+there.http.String()+"/api/v1/servers/mbx1/block", nil)
+		"http://"+there.api.address.String()+"/api/v1/servers/mbx1/block", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

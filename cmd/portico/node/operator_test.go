@@ -117,9 +117,9 @@ func TestAlertsAfterAMove(t *testing.T) {
 	_, r := operated(t)
 	of := func(servers ...string) string {
 		if len(servers) == 1 { // it has no cause in common with others
-			return r.consequence(health.Alert{Mailbox: servers[0]})
+			return r.alerts.consequence(health.Alert{Mailbox: servers[0]})
 		}
-		return r.consequence(health.Alert{Servers: servers})
+		return r.alerts.consequence(health.Alert{Servers: servers})
 	}
 	const out = "users may not reach their mail"
 	if !strings.Contains(of("mbx1"), out) || !strings.Contains(of(), out) {

@@ -2,62 +2,30 @@ package node
 
 import (
 	"context"
-	"fmt"
-	"time"
 
-	"portico/cmd/portico/release"
 	"portico/configs/store"
 	"portico/health"
 	"portico/health/admin"
 	"portico/health/admin/table"
-	"portico/health/overrides"
 )
-
-// openOverrides reads the overrides.
-func (s *service) openOverrides() (err error) {
-	s.overrides, err = overrides.Open(context.Background(), overrides.Options{
-		Stored: s.stored.overrides, Version: release.Version(), Changed: s.useHealthPlan, Ended: s.overrideEnded,
-		Failed: func(err error) { s.reported("stored override not usable", err) },
-	})
-	if err != nil {
-		return fmt.Errorf("overrides: %w", err)
-	}
-	return nil
-}
-
-// overrideEnded logs that an override has expired.
-func (s *service) overrideEnded(o health.Override) {
-	s.log.Info().Str("identity", o.Identity).Str("property", o.Property).Msg("override expired")
-}
-
-// useHealthPlan puts what is looked after in force: by the configuration, without what is in maintenance, with the
-// overrides. It may be called from anywhere.
-func (s *service) useHealthPlan() {
-	s.planning.Lock()
-	defer s.planning.Unlock()
-	plan := s.healthPlan(s.now().config).With(s.overrides.InForce(), time.Now(), release.Version())
-	s.maintenance.SwitchOff(plan)
-	s.health.Use(plan)
-	s.repairing.Apply()
-}
 
 // overridesAPI implements admin.Overrides.
 type overridesAPI struct{ s *service }
 
 // Overrides implements admin.Overrides.
-func (c overridesAPI) Overrides() []health.Override { return c.s.overrides.InForce() }
+func (c overridesAPI) Overrides() []health.Override { return c.s.monitoring.overrides.InForce() }
 
 // AddOverride implements admin.Overrides.
 func (c overridesAPI) AddOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
-	done, err := c.s.change(ctx)
+	done, err := c.s.config.change(ctx)
 	if err != nil {
 		return change, err
 	}
 	defer done()
-	if err := c.s.healthPlan(c.s.now().config).Check(o); err != nil {
+	if err := c.s.monitoring.configured(c.s.now()).Check(o); err != nil {
 		return change, err
 	}
-	was, o, err := c.s.overrides.Add(ctx, o)
+	was, o, err := c.s.monitoring.overrides.Add(ctx, o)
 	if err != nil {
 		return change, err
 	}
@@ -92,12 +60,12 @@ func textOf(o health.Override) string {
 
 // RemoveOverride implements admin.Overrides.
 func (c overridesAPI) RemoveOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
-	done, err := c.s.change(ctx)
+	done, err := c.s.config.change(ctx)
 	if err != nil {
 		return change, err
 	}
 	defer done()
-	was, err := c.s.overrides.Remove(ctx, o)
+	was, err := c.s.monitoring.overrides.Remove(ctx, o)
 	if err != nil {
 		return change, err
 	}

@@ -20,7 +20,7 @@ func (c penaltiesAPI) Penalties(ctx context.Context, which admin.PenaltyFilter) 
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(c.s.server.AuthDelays(), func(p proxy.AuthDelay) bool { return !fits(p) }), nil
+	return slices.DeleteFunc(c.s.clients.server.AuthDelays(), func(p proxy.AuthDelay) bool { return !fits(p) }), nil
 }
 
 // ClearPenalties implements admin.Penalties.
@@ -29,7 +29,7 @@ func (c penaltiesAPI) ClearPenalties(ctx context.Context, which admin.PenaltyFil
 	if err != nil {
 		return nil, err
 	}
-	list := c.s.server.Forgive(fits)
+	list := c.s.clients.server.Forgive(fits)
 	c.s.log.Warn().Interface("which", which).Int("penalties", len(list)).Msg("penalties cleared by an operator")
 	return list, nil
 }
@@ -41,7 +41,7 @@ func (c penaltiesAPI) penalised(ctx context.Context, which admin.PenaltyFilter) 
 	}
 	var user string
 	if which.User != "" {
-		name, err := c.s.named(ctx, which.User)
+		name, err := c.s.clients.named(ctx, which.User)
 		if err != nil {
 			return nil, err
 		}

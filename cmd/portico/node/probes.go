@@ -16,10 +16,10 @@ type probesAPI struct{ s *service }
 func (c probesAPI) Node() string { return nodeName() }
 
 // Active implements admin.Probes.
-func (c probesAPI) Active(database string) (server string) { return c.s.activeOn(database) }
+func (c probesAPI) Active(database string) (server string) { return c.s.mailbox.activeOn(database) }
 
 // Probes implements admin.Probes.
-func (c probesAPI) Probes() []health.ProbeState { return c.s.health.Probes() }
+func (c probesAPI) Probes() []health.ProbeState { return c.s.monitoring.engine.Probes() }
 
 // RunNow implements admin.Probes.
 func (c probesAPI) RunNow(ctx context.Context, r admin.ProbeRun) ([]*health.Result, error) {
@@ -30,7 +30,7 @@ func (c probesAPI) RunNow(ctx context.Context, r admin.ProbeRun) ([]*health.Resu
 	if err := by.Override(r.Properties); err != nil {
 		return nil, err
 	}
-	results, err := c.s.health.RunNow(ctx, r.Set, r.Probe, r.Target, by)
+	results, err := c.s.monitoring.engine.RunNow(ctx, r.Set, r.Probe, r.Target, by)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func BenchmarkProbes(b *testing.B) {
 		for _, of := range minute {
 			before := spent()
 			for range of.runs {
-				results, err := r.service.health.RunNow(b.Context(), of.set, of.probe, of.target, health.ByHand{})
+				results, err := r.monitoring.engine.RunNow(b.Context(), of.set, of.probe, of.target, health.ByHand{})
 				if err != nil || results[0].Type != health.Succeeded {
 					b.Fatal(results, err)
 				}

@@ -25,24 +25,25 @@ const (
 
 // startProtocolLog opens the protocol log with the rules that are stored.
 func (s *service) startProtocolLog(loops int) error {
-	key, err := hashKey(s.site)
+	key, err := hashKey(s.mailbox.site)
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
 	}
 	s.protocol, err = protolog.New(protolog.Options{
-		Settings: protocolSettings(s.now().config), Loops: loops, Key: key, Version: release.Version(), Log: s.log,
-		Registerer: s.registry,
+		Settings: protocolSettings(s.now().config), Loops: loops, Key: key, Version: release.Version(),
+		Log: s.log.Logger, Registerer: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
 	}
-	changes, err := s.stored.rules.Watch(s.upkeep)
+	changes, err := s.store.rules.Watch(s.background.ctx)
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
 	}
-	rules := storedRuleSet{service: s, rules: make(map[string]store.Item[protolog.Rule])}
-	next := rules.apply(<-changes)
-	s.group.Go(func() { rules.keep(changes, next) })
+	rules := storedRules{stored: s.store.rules, log: s.log, use: s.protocol.SetRules,
+		found: make(map[string]store.Item[protolog.Rule])}
+	next := rules.apply(s.background.ctx, <-changes)
+	s.background.run(func(ctx context.Context) { rules.keep(ctx, changes, next) })
 	return nil
 }
 
@@ -64,14 +65,16 @@ func hashKey(s store.Store) ([]byte, error) {
 	return key, nil
 }
 
-// storedRuleSet follows the rules in the store. It belongs to one goroutine.
-type storedRuleSet struct {
-	service *service
-	rules   map[string]store.Item[protolog.Rule]
+// storedRules follows the rules in the store. It belongs to one goroutine.
+type storedRules struct {
+	stored store.Set[protolog.Rule]
+	log    *nodeLog
+	use    func([]protolog.Rule) // puts rules in force
+	found  map[string]store.Item[protolog.Rule]
 }
 
 // keep puts rules in force as the store has them, and deletes those whose end has come. next is when that is.
-func (r *storedRuleSet) keep(changes <-chan []store.Item[protolog.Rule], next time.Duration) {
+func (r *storedRules) keep(ctx context.Context, changes <-chan []store.Item[protolog.Rule], next time.Duration) {
 	timer := time.NewTimer(next)
 	defer timer.Stop()
 	for {
@@ -84,33 +87,33 @@ func (r *storedRuleSet) keep(changes <-chan []store.Item[protolog.Rule], next ti
 			batch = changed
 		case <-timer.C:
 		}
-		timer.Reset(r.apply(batch))
+		timer.Reset(r.apply(ctx, batch))
 	}
 }
 
 // apply takes changes in, and returns when the next rule ends.
-func (r *storedRuleSet) apply(batch []store.Item[protolog.Rule]) (next time.Duration) {
+func (r *storedRules) apply(ctx context.Context, batch []store.Item[protolog.Rule]) (next time.Duration) {
 	for _, c := range batch {
 		if c.Revision == 0 {
-			delete(r.rules, c.Name)
+			delete(r.found, c.Name)
 		} else {
-			r.rules[c.Name] = c
+			r.found[c.Name] = c
 		}
 	}
 	next = longestRule
 	now := time.Now()
 	var rules []protolog.Rule
-	for _, item := range r.rules {
+	for _, item := range r.found {
 		rule := item.Value
 		if item.Err != nil {
-			r.service.reported("stored protocol log rule not usable", item.Err)
+			r.log.report("stored protocol log rule not usable", item.Err)
 			continue
 		}
 		if !rule.Until.IsZero() {
 			left := rule.Until.Sub(now)
 			if left <= 0 {
-				if err := r.service.stored.rules.Remove(r.service.upkeep, item); err == nil {
-					r.service.log.Info().Str("rule", rule.ID).Msg("protocol log rule expired")
+				if err := r.stored.Remove(ctx, item); err == nil {
+					r.log.Info().Str("rule", rule.ID).Msg("protocol log rule expired")
 				}
 				continue
 			}
@@ -118,7 +121,7 @@ func (r *storedRuleSet) apply(batch []store.Item[protolog.Rule]) (next time.Dura
 		}
 		rules = append(rules, rule)
 	}
-	r.service.protocol.SetRules(rules)
+	r.use(rules)
 	return next
 }
 
@@ -180,7 +183,7 @@ func (c logAPI) On(ctx context.Context, f protolog.Filter, d time.Duration) (pro
 	}
 	for n := 1; n <= maxStoredRules; n++ {
 		rule.ID = "r" + strconv.Itoa(n)
-		_, err := c.s.stored.rules.Put(ctx, store.Item[protolog.Rule]{Name: rule.ID, Value: rule})
+		_, err := c.s.store.rules.Put(ctx, store.Item[protolog.Rule]{Name: rule.ID, Value: rule})
 		if err == nil {
 			c.s.log.Warn().Str("rule", rule.ID).Interface("filter", f).Time("until", rule.Until).
 				Msg("protocol log switched on by an operator")
@@ -218,7 +221,7 @@ func (c logAPI) named(f protolog.Filter) (protolog.Filter, error) {
 		return f, nil
 	}
 	var err error
-	f.User, err = c.s.canonical(f.User)
+	f.User, err = c.s.clients.canonical(f.User)
 	return f, err
 }
 
@@ -227,7 +230,7 @@ func (c logAPI) Off(ctx context.Context, id string) (ended []protolog.Rule, err 
 	if id == protolog.RuleOfSetting {
 		return nil, errors.New("this rule is a setting: end it with portico settings set ProtocolLogEnabled=false")
 	}
-	items, err := c.s.stored.rules.List(ctx)
+	items, err := c.s.store.rules.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +238,7 @@ func (c logAPI) Off(ctx context.Context, id string) (ended []protolog.Rule, err 
 		if id != "" && item.Name != id {
 			continue
 		}
-		if err := c.s.stored.rules.Remove(ctx, item); err != nil && !errors.Is(err, store.ErrConflict) {
+		if err := c.s.store.rules.Remove(ctx, item); err != nil && !errors.Is(err, store.ErrConflict) {
 			return ended, err
 		}
 		item.Value.ID = item.Name // also of one that cannot be read

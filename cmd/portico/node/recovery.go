@@ -27,69 +27,79 @@ const (
 	requesterHealth = "HealthAPI"
 )
 
-// startRecovery goes on where the process before has ended.
-func (s *service) startRecovery() (err error) {
-	s.recovery, err = recovery.New(context.Background(), recovery.Options{
-		Monitors: s.recoverable, Off: s.recoveryOff, Active: s.activeOn, Verify: s.verify, Actors: s.actors(),
-		Store: s.site, Tell: s.recoveryTold,
-		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow,
-		Standby: s.standby,
-		Blocked: func(server string) bool { return slices.Contains(s.active.BlockedBy(server), byHealth) },
-		InUse:   func(server string) bool { return len(s.activeDatabases(server)) > 0 },
+// recovering is what is done about failing monitors: which steps (responders), and how (actors). It does not change
+// after start; responders guards itself.
+type recovering struct {
+	responders *recovery.Responders
+	metrics    *recoveryMetrics
+
+	config     *configuration
+	log        *nodeLog
+	store      *nodeStore
+	mailbox    *mailboxState
+	components *componentStates
+	monitoring *monitoring
+	moves      *mover
+	// restartFrontEnd builds all that leads to clients and mailbox servers again. Sessions go on.
+	restartFrontEnd func(context.Context) error
+	helped          func(recovery.Record) // told what has mended something
+}
+
+// start continues what the process before was doing, as stored.
+func (r *recovering) start() (err error) {
+	active := r.mailbox.active
+	r.responders, err = recovery.New(context.Background(), recovery.Options{
+		Monitors: r.monitors, Off: r.offFor, Active: r.mailbox.activeOn, Verify: r.monitoring.verify,
+		Actors: r.actors(), Store: r.mailbox.site, Tell: r.record, Failed: r.log.reporter("recovery"),
+		Helped: r.helped, Follow: r.monitoring.engine.Follow, Standby: r.standby,
+		Blocked: func(server string) bool { return slices.Contains(active.BlockedBy(server), byHealth) },
+		InUse:   func(server string) bool { return len(r.mailbox.activeDatabases(server)) > 0 },
 		Users: func(server string) (well, mixed bool) {
-			summary := s.outcomes.Of(server)
+			summary := r.mailbox.outcomes.Of(server)
 			return health.LatestWell(summary), summary.Mixed()
 		},
 		Read: func(ctx context.Context, database, server string) error {
-			return s.behind().ReadCopy(ctx, database, server, s.now().config.Health.DeepTest.Timeout)
+			return r.monitoring.behind().ReadCopy(ctx, database, server,
+				r.config.now().config.Health.DeepTest.Timeout)
 		},
 	})
 	if err == nil {
-		s.recovery.Use(recoveryPlan(s.now().config.Health.Recovery))
+		r.use(r.config.now().config)
 	}
 	return err
 }
 
-// recoverable returns the monitors for which something may be done; nil while RecoveryActionsEnabled is Inactive.
-func (s *service) recoverable() []health.MonitorState {
-	if s.components.State(components.RecoveryActions) != components.Active {
+// use puts a configuration's steps in force.
+func (r *recovering) use(config *configs.Config) {
+	r.responders.Use(recoveryPlan(config.Health.Recovery))
+}
+
+// monitors returns the monitors for which something may be done; nil while RecoveryActionsEnabled is Inactive.
+func (r *recovering) monitors() []health.MonitorState {
+	if r.components.set.State(components.RecoveryActions) != components.Active {
 		return nil
 	}
-	return s.health.Monitors()
+	return r.monitoring.engine.Monitors()
 }
 
-// recoveryOff says whether RecoveryActionsEnabled is Inactive for a mailbox server.
-func (s *service) recoveryOff(server string) bool {
-	return s.components.StateOf(components.RecoveryActions, server) != components.Active
+// offFor says whether RecoveryActionsEnabled is Inactive for a mailbox server.
+func (r *recovering) offFor(server string) bool {
+	return r.components.set.StateOf(components.RecoveryActions, server) != components.Active
 }
 
-func (s *service) activeOn(database string) string {
-	server, _ := s.active.Active(database)
-	return server
-}
-
-// verify runs the probe that a monitor judges.
-func (s *service) verify(ctx context.Context, m health.MonitorState) *health.Result {
-	results, err := s.health.RunNow(ctx, m.HealthSet, m.Probe, m.Target, health.ByHand{})
-	if err != nil || len(results) != 1 {
-		return nil
-	}
-	return results[0]
-}
-
-// recoveryTold logs and counts what recovery does.
-func (s *service) recoveryTold(r recovery.Record) {
-	s.recoveries.count(r)
-	event := s.log.Warn()
+// record logs and counts what recovery does.
+func (r *recovering) record(done recovery.Record) {
+	r.metrics.count(done)
+	event := r.log.Warn()
 	switch {
-	case r.Exception != "":
-		event = s.log.Error().Str("error", r.Exception)
-	case r.Result == recovery.ResultSkipped, r.Result == recovery.ResultThrottled:
-		event = s.log.Info()
+	case done.Exception != "":
+		event = r.log.Error().Str("error", done.Exception)
+	case done.Result == recovery.ResultSkipped, done.Result == recovery.ResultThrottled:
+		event = r.log.Info()
 	}
-	event.Uint64("instance", r.Instance).Str("action", r.ID).Str("resource", r.Resource).Str("requestor", r.Requestor).
-		Str("monitor", r.Monitor).
-		Str("state", string(r.State)).Str("result", string(r.Result)).Str("context", r.Message).Msg("recovery")
+	event.Uint64("instance", done.Instance).Str("action", done.ID).Str("resource", done.Resource).
+		Str("requestor", done.Requestor).Str("monitor", done.Monitor).Str("state", string(done.State)).
+		Str("result", string(done.Result)).Str("context", done.Message).Msg("recovery")
 }
 
 // recoveryPlan is the configuration in recovery's words.
@@ -121,38 +131,39 @@ func recoveryPlan(of configs.Recovery) recovery.Plan {
 }
 
 // actors do what recovery wants done.
-func (s *service) actors() map[recovery.Action]recovery.Actor {
+func (r *recovering) actors() map[recovery.Action]recovery.Actor {
 	return map[recovery.Action]recovery.Actor{
 		recovery.RestartService: {Do: func(ctx context.Context, c recovery.Case) (string, error) {
-			return s.restartMailbox(ctx, "health.recovery.restart_service",
-				s.recoveryConfig().RestartService, c.Server)
+			return r.restartMailbox(ctx, "health.recovery.restart_service",
+				r.settings().RestartService, c.Server)
 		}},
-		recovery.Failover:      {Do: s.failover, Undo: s.allowActivation},
-		recovery.RestartServer: {Do: s.restartMachine},
-		recovery.ProtocolLog:   {Do: s.logProbes, Undo: s.logProbesNoMore},
+		recovery.Failover:      {Do: r.failover, Undo: r.allowActivation},
+		recovery.RestartServer: {Do: r.restartMachine},
+		recovery.ProtocolLog:   {Do: r.logProbes, Undo: r.logProbesNoMore},
 		recovery.RestartFrontEnd: {Do: func(ctx context.Context, _ recovery.Case) (string, error) {
-			if err := s.restartFrontEnd(ctx); err != nil {
+			if err := r.restartFrontEnd(ctx); err != nil {
 				return "", err
 			}
 			return "front end restarted; open sessions continue", nil
 		}},
 		recovery.OutOfService: {
 			Do: func(ctx context.Context, _ recovery.Case) (string, error) {
-				if err := s.setImapProxy(ctx, components.Inactive); err != nil {
+				if err := r.setImapProxy(ctx, components.Inactive); err != nil {
 					return "", err
 				}
 				return "new clients are refused", nil
 			},
-			Undo: func(ctx context.Context, _ recovery.Case) error { return s.setImapProxy(ctx, components.Active) },
+			Undo: func(ctx context.Context, _ recovery.Case) error { return r.setImapProxy(ctx, components.Active) },
 		},
 	}
 }
 
-func (s *service) recoveryConfig() configs.Recovery { return s.now().config.Health.Recovery }
+// settings are recovery's, as configured now.
+func (r *recovering) settings() configs.Recovery { return r.config.now().config.Health.Recovery }
 
 // restartMailbox has a hook restart a mailbox server, or its service.
-func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hook, server string) (string, error) {
-	if err := s.known(server); err != nil {
+func (r *recovering) restartMailbox(ctx context.Context, key string, of configs.Hook, server string) (string, error) {
+	if err := r.config.now().known(server); err != nil {
 		return "", err
 	}
 	hook, err := newHook(of)
@@ -169,62 +180,46 @@ func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hoo
 }
 
 // restartMachine is restartMailbox for a whole machine, which nobody's mail may be on.
-func (s *service) restartMachine(ctx context.Context, c recovery.Case) (string, error) {
-	if active := s.activeDatabases(c.Server); len(active) > 0 {
+func (r *recovering) restartMachine(ctx context.Context, c recovery.Case) (string, error) {
+	if active := r.mailbox.activeDatabases(c.Server); len(active) > 0 {
 		return "", recovery.Skipped(strings.Join(active, ", ") +
 			" is active there: a server is not restarted while it serves users")
 	}
-	return s.restartMailbox(ctx, "health.recovery.restart_server", s.recoveryConfig().RestartServer, c.Server)
-}
-
-// activeDatabases lists what is active on a server.
-func (s *service) activeDatabases(server string) []string {
-	var all []string
-	for _, copied := range s.active.Copies() {
-		if copied.Active && copied.Server == server {
-			all = append(all, copied.Database)
-		}
-	}
-	return all
+	return r.restartMailbox(ctx, "health.recovery.restart_server", r.settings().RestartServer, c.Server)
 }
 
 // standby says to which mailbox servers failover would move databases, once recovery's blocks of some are lifted.
-func (s *service) standby(ctx context.Context, c recovery.Case, lifted []string) map[string]string {
-	found := s.now().tier().Standby(ctx, c.Server, backend.MoveOptions{
-		ServerFails: s.serverFails,
+func (r *recovering) standby(ctx context.Context, c recovery.Case, lifted []string) map[string]string {
+	found := r.config.now().tier().Standby(ctx, c.Server, backend.MoveOptions{
+		ServerFails: r.monitoring.serverFails,
 		Lifted:      func(server, by string) bool { return by == byHealth && slices.Contains(lifted, server) },
 	})
 	maps.DeleteFunc(found, func(database, _ string) bool { return c.Alone && database != c.Database })
 	return found
 }
 
-// serverFails returns why nothing must move to a mailbox server although it may answer, or nil.
-func (s *service) serverFails(server string) error {
-	return health.ServerFails(server, s.health.Monitors())
-}
-
 // failover moves what is active on a server, and prevents that it comes back automatically; or one database, if the
 // others are well.
-func (s *service) failover(ctx context.Context, c recovery.Case) (string, error) {
+func (r *recovering) failover(ctx context.Context, c recovery.Case) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, failoverTime)
 	defer cancel()
 	var moves []backend.MoveResult
 	var err error
-	blocked := slices.Contains(s.active.BlockedBy(c.Server), byHealth)
-	switch active := s.activeDatabases(c.Server); {
+	blocked := slices.Contains(r.mailbox.active.BlockedBy(c.Server), byHealth)
+	switch active := r.mailbox.activeDatabases(c.Server); {
 	case c.Alone:
-		moves, err = s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-			return s.now().tier().MoveAway(ctx, c.Database, c.Server, o)
+		moves, err = r.moves.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+			return r.config.now().tier().MoveAway(ctx, c.Database, c.Server, o)
 		})
 	case len(active) == 0 && blocked && c.Resumed:
 		return "nothing is active there any more", nil
 	case len(active) == 0:
 		return "", recovery.Skipped("nothing is active there")
 	default:
-		if err := s.active.Block(ctx, c.Server, byHealth); err != nil {
+		if err := r.mailbox.active.Block(ctx, c.Server, byHealth); err != nil {
 			return "", err
 		}
-		moves, err = s.evacuate(ctx, c.Server)
+		moves, err = r.moves.evacuate(ctx, c.Server)
 	}
 	if err != nil {
 		return "", err
@@ -234,7 +229,7 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 		if m.Err == nil {
 			moved++
 			lines = append(lines, m.Database+" moved to "+m.To)
-			s.health.HurryAll(catalogue.ScopeDatabase, m.Database)
+			r.monitoring.engine.HurryAll(catalogue.ScopeDatabase, m.Database)
 		} else {
 			lines = append(lines, m.Database+" kept: "+m.Err.Error())
 		}
@@ -247,7 +242,7 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 		return "", recovery.Partial(fmt.Sprintf("%d of %d databases stayed: %s", kept, len(moves), what))
 	}
 	if !c.Alone && !blocked {
-		if err := s.active.Unblock(ctx, c.Server, byHealth); err != nil {
+		if err := r.mailbox.active.Unblock(ctx, c.Server, byHealth); err != nil {
 			return what, err
 		}
 	}
@@ -258,8 +253,8 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 const failoverTime = 5 * time.Minute
 
 // allowActivation lifts the block of failover. Nothing moves back by that.
-func (s *service) allowActivation(ctx context.Context, c recovery.Case) error {
-	return s.active.Unblock(ctx, c.Server, byHealth)
+func (r *recovering) allowActivation(ctx context.Context, c recovery.Case) error {
+	return r.mailbox.active.Unblock(ctx, c.Server, byHealth)
 }
 
 // ruleOf is the rule of the protocol log that recovery makes for a database's health mailbox.
@@ -267,8 +262,8 @@ func ruleOf(database string) string { return "health-" + database }
 
 // logProbes switches the protocol log on for the account that looks into a database, for a day at most, and looks
 // once.
-func (s *service) logProbes(ctx context.Context, c recovery.Case) (string, error) {
-	mailbox, ok := s.healthMailbox(c.Database)
+func (r *recovering) logProbes(ctx context.Context, c recovery.Case) (string, error) {
+	mailbox, ok := r.monitoring.healthMailbox(c.Database)
 	if !ok {
 		return "", recovery.Skipped("no health mailbox is configured")
 	}
@@ -276,7 +271,7 @@ func (s *service) logProbes(ctx context.Context, c recovery.Case) (string, error
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	rule := protolog.Rule{ID: id, Filter: protolog.Filter{User: mailbox.Name}, Since: now,
 		Until: now.Add(longestProbeLog)}
-	_, err := s.stored.rules.Put(ctx, store.Item[protolog.Rule]{Name: id, Value: rule})
+	_, err := r.store.rules.Put(ctx, store.Item[protolog.Rule]{Name: id, Value: rule})
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		return "", err
 	}
@@ -287,27 +282,13 @@ func (s *service) logProbes(ctx context.Context, c recovery.Case) (string, error
 const longestProbeLog = 24 * time.Hour
 
 // logProbesNoMore ends what logProbes has begun.
-func (s *service) logProbesNoMore(ctx context.Context, c recovery.Case) error {
-	return s.stored.rules.Drop(ctx, ruleOf(c.Database))
+func (r *recovering) logProbesNoMore(ctx context.Context, c recovery.Case) error {
+	return r.store.rules.Drop(ctx, ruleOf(c.Database))
 }
 
-func (s *service) setImapProxy(ctx context.Context, state string) error {
-	return s.setComponent(ctx, components.Request{Component: components.ImapProxy, Requester: requesterHealth,
+func (r *recovering) setImapProxy(ctx context.Context, state string) error {
+	return r.components.ask(ctx, components.Request{Component: components.ImapProxy, Requester: requesterHealth,
 		State: state, Source: components.SourceRecovery})
-}
-
-// restartFrontEnd builds listeners and set-up again from the configuration in force: certificates and keys are read
-// again, and all that leads to directory and mailbox servers is new. Sessions go on.
-func (s *service) restartFrontEnd(ctx context.Context) error {
-	if err := s.apply(ctx, func(now *inForce) (*inForce, error) {
-		front, err := newFront(ctx, now.config, s.lasting)
-		next := *now
-		next.front = front
-		return &next, err
-	}, nil); err != nil {
-		return err
-	}
-	return s.listeners.relisten()
 }
 
 // recoveryMetrics count what recovery does.

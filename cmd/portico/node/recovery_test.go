@@ -46,7 +46,7 @@ func (r *running) impatient(t testing.TB) {
 // recovered is the recovery log, an entry a word.
 func (r *running) recovered() string {
 	var all []string
-	for _, record := range r.recovery.Records() {
+	for _, record := range r.recovery.responders.Records() {
 		all = append(all, fmt.Sprintf("%s/%s:%s", record.ID, record.Resource, record.Result))
 	}
 	return strings.Join(all, " ")
@@ -54,9 +54,9 @@ func (r *running) recovered() string {
 
 // forPeople says whether a monitor is one that people are told about.
 func (r *running) forPeople(id string) bool {
-	for _, m := range r.health.Monitors() {
+	for _, m := range r.monitoring.engine.Monitors() {
 		if m.ID() == id {
-			return m.Value.String() == "Unhealthy" && r.recovery.ForPeople(m)
+			return m.Value.String() == "Unhealthy" && r.recovery.responders.ForPeople(m)
 		}
 	}
 	return false
@@ -69,7 +69,7 @@ func (r *running) nobodyActs(t testing.TB, ids ...string) {
 	for _, id := range ids {
 		r.eventually(t, "people are told about "+id, func() bool { return r.forPeople(id) })
 	}
-	for _, record := range r.recovery.Records() {
+	for _, record := range r.recovery.responders.Records() {
 		if record.ID != "Escalate" && record.Result != recovery.ResultSkipped {
 			t.Errorf("it did %+v", record)
 		}
@@ -137,7 +137,7 @@ func TestRecoveryOfADeadServer(t *testing.T) {
 	r.settled(t)
 	r.eventually(t, "its own block is lifted",
 		func() bool { return strings.HasSuffix(r.recovered(), "AllowActivation/mbx1:Succeeded") })
-	if got := strings.Join(r.active.BlockedBy("mbx1"), " "); got != "operator" {
+	if got := strings.Join(r.mailbox.active.BlockedBy("mbx1"), " "); got != "operator" {
 		t.Errorf("mbx1 is blocked by %q", got)
 	}
 	if got := r.asks(t, cli.StatusFine, "health", "recovery", "-o", "list"); !strings.Contains(got,
@@ -164,7 +164,7 @@ func TestRecoveryThatHelps(t *testing.T) {
 	r.eventually(t, "the service is restarted", func() bool { return restarts() == "restart mbx1" })
 	w.valves[0].set(fault{})
 	r.settled(t)
-	r.eventually(t, "nothing is to be recovered", func() bool { return len(r.recovery.Ladders()) == 0 })
+	r.eventually(t, "nothing is to be recovered", func() bool { return len(r.recovery.responders.Ladders()) == 0 })
 	if got := r.recovered(); got != "RestartService/mbx1:Succeeded" {
 		t.Error(got)
 	}
@@ -190,7 +190,7 @@ func TestRecoveryOfOneServersPasswords(t *testing.T) {
 	if err := os.WriteFile(users, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	r.eventually(t, "people are told about mbx1",
 		func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
 	r.turns(t, map[string]string{self1: "Mailbox Server Authentication"})
@@ -251,7 +251,7 @@ func TestRecoveryOfAFullMailVolume(t *testing.T) {
 	// If mbx2 may have it, its users go there.
 	r.asks(t, cli.StatusFine, "server", "unblock", "mbx2")
 	fill()
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	r.settled(t)
 	if restarts() != "" {
 		t.Error(restarts())
@@ -278,7 +278,7 @@ func TestRecoveryOfACertificate(t *testing.T) {
 	r.settled(t)
 	r.impatient(t)
 	w.valves[0].set(fault{to: other.Plain})
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	r.eventually(t, "people are told about mbx1",
 		func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
 	r.turns(t, map[string]string{self1: "Networking"})
@@ -328,10 +328,10 @@ func TestRecoveryOfOneDatabase(t *testing.T) {
 	if err := os.WriteFile(folder, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	r.settled(t)
 	if got := r.recovered(); got != "ServerFailover/db1:Succeeded" || restarts() != "" ||
-		r.activeOn("db2") != "mbx1" || r.active.Blocked("mbx1") {
+		r.mailbox.activeOn("db2") != "mbx1" || r.mailbox.active.Blocked("mbx1") {
 		t.Errorf("%s; %s", got, restarts())
 	}
 }
@@ -343,7 +343,7 @@ func TestFrontEndRestart(t *testing.T) {
 	site.serveMail(t)
 	r := site.serve(t, site.write(t, ""))
 	live := r.signIn(t)
-	before := r.listeners.addresses[1].String()
+	before := r.clients.listeners.addresses[1].String()
 	if got := r.asks(t, cli.StatusFine, "service", "restart"); !strings.Contains(got,
 		"RestartFrontEnd  ImapProxy  Succeeded  front end restarted; open sessions continue") {
 		t.Error(got)
@@ -351,7 +351,7 @@ func TestFrontEndRestart(t *testing.T) {
 	live.Command("b", "NOOP")
 	live.Close()
 	r.signIn(t).Close()
-	if got := r.listeners.addresses[1].String(); got != before ||
+	if got := r.clients.listeners.addresses[1].String(); got != before ||
 		strings.Count(r.log.String(), `"message":"listening"`) != 4 {
 		t.Errorf("at %s, before %s", got, before)
 	}
@@ -376,8 +376,8 @@ func TestRecoveryOfTheFrontEnd(t *testing.T) {
 	r := w.serve(t, w.config(t, healthTimings+"  recovery: {wait: 2s}\n"))
 	r.settled(t)
 	r.impatient(t)
-	r.server.StopServing(r.listeners.open[0])
-	r.server.StopServing(r.listeners.open[1])
+	r.clients.server.StopServing(r.clients.listeners.open[0])
+	r.clients.server.StopServing(r.clients.listeners.open[1])
 	r.eventually(t, "the listeners are opened again",
 		func() bool { return r.recovered() == string("RestartFrontEnd/ImapProxy:"+recovery.ResultSucceeded) })
 	r.settled(t)
@@ -392,9 +392,9 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 	r.settled(t)
 	r.impatient(t)
 	var others []net.Listener
-	for i, ln := range r.listeners.open {
-		r.server.StopServing(ln)
-		other, err := net.Listen("tcp", r.listeners.addresses[i].String())
+	for i, ln := range r.clients.listeners.open {
+		r.clients.server.StopServing(ln)
+		other, err := net.Listen("tcp", r.clients.listeners.addresses[i].String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -424,8 +424,8 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 	}
 	r.settled(t)
 	r.eventually(t, "it is in service again",
-		func() bool { return r.components.State(components.ImapProxy) == components.Active })
-	c := testkit.Dial(t, r.listeners.addresses[1].String(), r.trust())
+		func() bool { return r.components.set.State(components.ImapProxy) == components.Active })
+	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Command("a", "LOGIN health1 probe-it")
 	c.Close()

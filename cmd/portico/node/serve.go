@@ -22,8 +22,8 @@ const lastPatience = 5 * time.Second
 func Serve(file string, signals <-chan os.Signal, log io.Writer,
 	started func(listeners []net.Addr, http net.Addr)) error {
 	return serve(file, signals, log, func(s *service) {
-		s.favourLoops()
-		started(s.listeners.addresses, s.http)
+		s.clients.favourLoops()
+		started(s.clients.listeners.addresses, s.api.address)
 	})
 }
 
@@ -37,9 +37,9 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 	if err != nil {
 		return err
 	}
-	watched := startWatchdog(s.log, func() { s.server.Stats() })
+	watched := startWatchdog(s.log.Logger, func() { s.clients.server.Stats() })
 	defer watched()
-	notify(s.log, stateReady)
+	notify(s.log.Logger, stateReady)
 	s.log.Info().Msg("ready")
 	started(s)
 	for {
@@ -49,10 +49,10 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 				s.log.Info().Stringer("signal", got).Dur("timeout", s.shutdownTimeout()).Msg("stopping")
 				return s.stop(signals)
 			}
-			notify(s.log, reloadingState())
+			notify(s.log.Logger, reloadingState())
 			s.reloadAndTell()
-			notify(s.log, stateReady)
-		case err := <-s.failed:
+			notify(s.log.Logger, stateReady)
+		case err := <-s.background.failed:
 			s.log.Error().Err(err).Msg("stopping: a listener failed")
 			return errors.Join(err, s.stop(signals))
 		}
@@ -66,7 +66,7 @@ func (s *service) shutdownTimeout() time.Duration {
 
 // stop shuts down within shutdown_timeout. A signal, other than one to reload, ends the patience.
 func (s *service) stop(signals <-chan os.Signal) error {
-	notify(s.log, stateStopping)
+	notify(s.log.Logger, stateStopping)
 	ctx, cancel := context.WithTimeout(context.Background(), s.shutdownTimeout())
 	defer cancel()
 	stopped := make(chan bool, 1)
@@ -84,7 +84,7 @@ func (s *service) stop(signals <-chan os.Signal) error {
 				last = time.After(lastPatience)
 			}
 		case <-last:
-			s.sink.flush()
+			s.log.sink.flush()
 			return errors.New("could not stop at once: the process ends with open sessions")
 		}
 	}

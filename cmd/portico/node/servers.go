@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +18,9 @@ func (c serversAPI) Servers(ctx context.Context) []admin.ServerState {
 	tier := c.s.now().tier()
 	names := tier.Servers()
 	asked := tier.Answers(ctx)
-	open := c.s.circuitBreakers.Open()
+	open := c.s.mailbox.circuitBreakers.Open()
 	active := make(map[string]int)
-	for _, copied := range c.s.active.Copies() {
+	for _, copied := range c.s.mailbox.active.Copies() {
 		if copied.Active {
 			active[copied.Server]++
 		}
@@ -30,11 +29,11 @@ func (c serversAPI) Servers(ctx context.Context) []admin.ServerState {
 	for _, name := range names {
 		reach := backend.ReachOf(asked[name])
 		s := admin.ServerState{Name: name, State: stateOf(reach), Up: reach == backend.ReachUp, Active: active[name],
-			Blocked: c.s.active.Blocked(name), Breaker: open[name]}
-		queue := c.s.signinQueues.State(name)
+			Blocked: c.s.mailbox.active.Blocked(name), Breaker: open[name]}
+		queue := c.s.mailbox.signinQueues.State(name)
 		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), queue.Paused.Seconds(), queue.Waiting
-		for _, b := range c.s.active.Blockers(name) {
-			s.BlockedBy, s.Blockers = append(s.BlockedBy, b.By), append(s.Blockers, c.s.blocker(name, b))
+		for _, b := range c.s.mailbox.active.Blockers(name) {
+			s.BlockedBy, s.Blockers = append(s.BlockedBy, b.By), append(s.Blockers, c.s.recovery.blocker(name, b))
 		}
 		s.Error = reason(asked[name])
 		states = append(states, s)
@@ -43,14 +42,14 @@ func (c serversAPI) Servers(ctx context.Context) []admin.ServerState {
 }
 
 // Blocked implements admin.Servers.
-func (c serversAPI) Blocked(server string) bool { return c.s.active.Blocked(server) }
+func (c serversAPI) Blocked(server string) bool { return c.s.mailbox.active.Blocked(server) }
 
 // Block implements admin.Servers.
 func (c serversAPI) Block(ctx context.Context, server string, move bool) ([]backend.MoveResult, error) {
-	if err := c.s.known(server); err != nil {
+	if err := c.s.now().known(server); err != nil {
 		return nil, err
 	}
-	if err := c.s.active.BlockAs(ctx, server,
+	if err := c.s.mailbox.active.BlockAs(ctx, server,
 		backend.Blocker{By: backend.ByOperator, Who: admin.Who(ctx)}); err != nil {
 		return nil, err
 	}
@@ -58,36 +57,25 @@ func (c serversAPI) Block(ctx context.Context, server string, move bool) ([]back
 	if !move {
 		return nil, nil
 	}
-	return c.s.evacuate(ctx, server)
+	return c.s.moves.evacuate(ctx, server)
 }
 
 // Unblock implements admin.Servers.
 func (c serversAPI) Unblock(ctx context.Context, server string) (admin.Change, error) {
-	if err := c.s.known(server); err != nil {
+	if err := c.s.now().known(server); err != nil {
 		return admin.Change{}, err
 	}
-	was := c.s.activation(server)
-	if err := c.s.active.Unblock(ctx, server, ""); err != nil {
+	was := c.s.mailbox.activation(server)
+	if err := c.s.mailbox.active.Unblock(ctx, server, ""); err != nil {
 		return admin.Change{}, err
 	}
 	c.s.log.Info().Str("server", server).Msg("activation on a mailbox server unblocked")
-	return admin.Change{What: "activation on " + server, Was: was, Now: c.s.activation(server)}, nil
-}
-
-// activation says whether databases may be activated on a server.
-func (s *service) activation(server string) string { return admin.Activation(s.active.Blocked(server)) }
-
-// known returns an error if there is no mailbox server of a name.
-func (s *service) known(server string) error {
-	if slices.Contains(s.now().tier().Servers(), server) {
-		return nil
-	}
-	return admin.NoSuch("mailbox server", server, s.now().tier().Servers())
+	return admin.Change{What: "activation on " + server, Was: was, Now: c.s.mailbox.activation(server)}, nil
 }
 
 // SetPolicy implements admin.Servers.
 func (c serversAPI) SetPolicy(ctx context.Context, server, policy string) (admin.Change, error) {
-	if err := c.s.known(server); err != nil {
+	if err := c.s.now().known(server); err != nil {
 		return admin.Change{}, err
 	}
 	var set backend.Policy
@@ -101,7 +89,7 @@ func (c serversAPI) SetPolicy(ctx context.Context, server, policy string) (admin
 			backend.BlockedByPolicy, policy)
 	}
 	was := c.s.now().tier().Policy(server)
-	if err := c.s.active.SetPolicy(ctx, server, set); err != nil {
+	if err := c.s.mailbox.active.SetPolicy(ctx, server, set); err != nil {
 		return admin.Change{}, err
 	}
 	now := c.s.now().tier().Policy(server)
@@ -112,30 +100,21 @@ func (c serversAPI) SetPolicy(ctx context.Context, server, policy string) (admin
 
 // Pause implements admin.Servers.
 func (c serversAPI) Pause(_ context.Context, server string, d time.Duration) (admin.Change, error) {
-	if err := c.s.known(server); err != nil {
+	if err := c.s.now().known(server); err != nil {
 		return admin.Change{}, err
 	}
-	change := admin.Change{What: "sign-ins to " + server, Was: c.s.held(server)}
+	change := admin.Change{What: "sign-ins to " + server, Was: c.s.mailbox.held(server)}
 	if d == 0 {
-		c.s.signinQueues.Resume(server)
+		c.s.mailbox.signinQueues.Resume(server)
 		c.s.log.Warn().Str("server", server).Msg("sign-ins to a mailbox server resumed")
 	} else {
-		if err := c.s.signinQueues.Pause(server, d); err != nil {
+		if err := c.s.mailbox.signinQueues.Pause(server, d); err != nil {
 			return admin.Change{}, err
 		}
 		c.s.log.Warn().Str("server", server).Dur("for", d).Msg("sign-ins to a mailbox server paused")
 	}
-	change.Now = c.s.held(server)
+	change.Now = c.s.mailbox.held(server)
 	return change, nil
-}
-
-// held says for how long the sign-ins to a server still wait, and how many do.
-func (s *service) held(server string) string {
-	queue := s.signinQueues.State(server)
-	if queue.Paused <= 0 {
-		return "admitted"
-	}
-	return fmt.Sprintf("held for %v, %d waiting", queue.Paused.Round(time.Second), queue.Waiting)
 }
 
 // reason is an error's text, "" for none.

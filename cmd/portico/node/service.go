@@ -1,136 +1,54 @@
 // Package node is one running Portico: it reads the configuration (configs), translates it for the parts
-// (translate.go), starts them (service.go), puts changes in force (reload.go, settings.go), answers the API (a file for
-// each noun, such as servers.go and users.go) and ends everything in order. It is the only package that knows all
-// parts. It does not know who asks, nor any command line; what the parts do by themselves is their business.
+// (translate.go), starts them (service.go), puts changes in force (apply.go, reload.go, settings.go), answers the API
+// (a file for each noun, such as servers.go and users.go) and ends everything in order. It is the only package that
+// knows all parts. It does not know who asks, nor any command line.
 package node
 
 import (
 	"context"
-	cryptorand "crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"runtime"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/rs/zerolog"
 
-	"portico/backend"
 	"portico/cmd/portico/datadir"
 	"portico/cmd/portico/release"
 	"portico/configs"
-	"portico/configs/store"
-	"portico/health"
-	"portico/health/admin"
-	"portico/health/components"
-	"portico/health/maintenance"
-	"portico/health/overrides"
-	"portico/health/recovery"
-	"portico/health/repairing"
 	"portico/protolog"
-	"portico/proxy"
-	"portico/proxy/certs"
-	"portico/proxy/relay"
 )
 
-// adminPatience is how long requests over HTTP may take to end when the service stops.
-const adminPatience = time.Second
-
-// service is Portico at work: everything that serve starts and stops. Its methods are for one goroutine, but for those
-// of readiness.go.
+// service is one running Portico. Each part is a type in the file of its name, and says what guards it. start sets the
+// parts once, in their order here; shutdown ends them in about the reverse order.
 type service struct {
-	file    string
-	log     zerolog.Logger
-	sink    *logSink
-	started *configs.Config // what it runs with, where only a restart takes a change
-
-	inForce  atomic.Pointer[inForce] // what it goes by else; nil before the start
-	changing sync.Mutex              // one change at a time
-	planning sync.Mutex              // one plan of probes and monitors at a time; taken after changing
-
-	lasting
-	disk       *store.File              // is the site's store and this node's
-	stored     stored                   // what is in both
-	storeState *storeMetrics            // what was found there last
-	errors     proxy.LogLimiter[string] // those that were reported
-	tickets    *certs.Tickets
-	shown      *certificateMetrics
-	registry   *prometheus.Registry
+	config     *configuration // what is in force, and the turn of those who change it
+	log        *nodeLog
+	metrics    *prometheus.Registry
 	reloads    *reloadMetrics
-	admin      *admin.Server
-	server     *proxy.Server // owns relay
-	relay      relay.Relay
+	background *background   // goroutines, and the context that ends them
+	store      *nodeStore    // what is kept on disk; nil before start, as are those below that can fail to start
+	mailbox    *mailboxState // what is known of mailbox servers and databases
+	clients    *clientSide   // listeners, sign-in, relay
 	protocol   *protolog.Log
-	health     *health.Engine
-	escalator  *health.Escalator
-	recovery   *recovery.Responders
-	recoveries *recoveryMetrics
-	// what operators and recovery have set; each follows the store
-	components  *components.Set
-	overrides   *overrides.Set
-	repairing   *repairing.Set
-	maintenance *maintenance.Set
-	probing     context.Context // of probes, and of what follows the store for them
-	stopProbes  func()          // nil before there are any
-	listeners   listeners
-	http        net.Addr // of the admin's HTTP; nil if it listens on no address
-
-	failing  failingCopies
-	moves    moves // of databases and users, under way
-	draining atomic.Bool
-	group    sync.WaitGroup  // every goroutine it starts
-	upkeep   context.Context // of what goes on beside all else
-	idle     func()          // ends upkeep
-	failed   chan error      // a listener that came to an unforeseen end
-}
-
-// lasting is what the mailbox tiers of all reloads share.
-type lasting struct {
-	site            store.Store // of the whole site
-	active          *backend.ActiveManager
-	mechanisms      *backend.OfferedMechanisms
-	circuitBreakers *backend.CircuitBreakers
-	outcomes        *backend.SigninOutcomes
-	signinQueues    *backend.SigninQueues
-	report          func(what string, err error) // called for what goes wrong later and does not stop the service
-}
-
-// newLasting returns what the first tier finds: in the site's store, and in this node's.
-func newLasting(ctx context.Context, site, local store.Store, report func(what string, err error)) (of lasting,
-	err error) {
-	of = lasting{site: site, report: report, circuitBreakers: backend.NewCircuitBreakers(time.Now, rand.Float64),
-		outcomes: backend.NewSigninOutcomes(time.Now), signinQueues: backend.NewSigninQueues(time.Now)}
-	of.active, err = backend.NewActiveManager(ctx, site, func(err error) {
-		report("stored state of databases and mailbox servers not usable", err)
-	})
-	if err != nil {
-		return of, err
-	}
-	of.mechanisms, err = backend.NewOfferedMechanisms(ctx, local)
-	return of, err
+	components *componentStates // what is in service
+	monitoring *monitoring      // probes and monitors, and what operators change about them
+	moves      *mover           // of databases and users
+	recovery   *recovering      // what is done about failing monitors
+	alerts     *alerting        // who is told about them
+	api        *apiServer       // HTTP
 }
 
 // startService opens and starts everything that config asks for, or nothing.
 func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
-	s := &service{file: file, started: config, registry: prometheus.NewRegistry()}
-	s.log, s.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
-	s.listeners.log, s.listeners.wanted, s.listeners.group, s.listeners.ended = s.log, config.Listeners,
-		&s.group, s.fail
-	s.upkeep, s.idle = context.WithCancel(context.Background())
-	s.failed = make(chan error, len(config.Listeners)+2)
+	s := newService(config, file, out)
 	for _, warning := range config.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
-	s.changing.Lock() // requests over HTTP that come before all has started wait
+	s.config.changing.Lock() // requests over HTTP that come before all has started wait
 	err := s.start()
-	s.changing.Unlock()
+	s.config.changing.Unlock()
 	if err != nil {
 		s.shutdown(cancelled())
 		return nil, err
@@ -138,232 +56,183 @@ func startService(config *configs.Config, file string, out io.Writer) (*service,
 	return s, nil
 }
 
+// newService connects the parts. Nothing is open yet.
+func newService(config *configs.Config, file string, out io.Writer) *service {
+	s := &service{
+		config:     &configuration{file: file, started: config},
+		log:        &nodeLog{},
+		metrics:    prometheus.NewRegistry(),
+		background: newBackground(len(config.Listeners) + 2),
+		api:        &apiServer{},
+	}
+	s.log.Logger, s.log.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
+	s.clients = newClientSide(s.config, s.log, s.background)
+	s.moves = &mover{config: s.config, log: s.log, clients: s.clients}
+	return s
+}
+
 // now is what is in force.
-func (s *service) now() *inForce { return s.inForce.Load() }
+func (s *service) now() *inForce { return s.config.now() }
 
 // start is startService without the cleaning up.
 func (s *service) start() (err error) {
-	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
-	s.log.Info().Str("version", release.Version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
-		Int("loops", loops(s.started, cpus)).Int("setup_slots", signinThreads(s.started, cpus)).Msg("starting")
-	if s.disk, err = datadir.Open(s.started, s.file); err != nil {
+	config, cpus := s.config.started, runtime.GOMAXPROCS(0) // what the machine or its control group allows
+	s.log.Info().Str("version", release.Version()).Str("config", s.config.file).
+		Uint64("descriptors", descriptorLimit()).Int("loops", loops(config, cpus)).
+		Int("setup_slots", signinThreads(config, cpus)).Msg("starting")
+	if err := s.openStore(); err != nil {
 		return err
 	}
-	s.stored = newStored(s.disk, s.disk)
-	if s.lasting, err = newLasting(context.Background(), s.disk, s.disk, s.reported); err != nil {
+	if err := s.putFirstInForce(); err != nil {
 		return err
 	}
-	if s.tickets, err = certs.NewTickets(cryptorand.Reader); err != nil {
-		return err
-	}
-	first, err := s.prepare(context.Background(), s.started)
-	if err != nil {
-		return err
-	}
-	s.inForce.Store(first)
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.reloads = newReloadMetrics(s.registry)
-	s.shown = newCertificateMetrics(s.registry)
-	s.registry.MustRegister(tierCollector{s})
-	if err := s.use(first.front); err != nil {
-		return err
-	}
-	s.storeState = newStoreMetrics(s.registry)
-	s.group.Go(func() { s.keepStore(s.upkeep) })
+	s.store.state = newStoreMetrics(s.metrics)
+	s.background.run(func(ctx context.Context) { s.store.keep(ctx, s.config) })
 	if err := s.startProtocolLog(loops(s.now().config, cpus)); err != nil {
 		return err
 	}
-	if err := s.startProxy(first.settings(), cpus); err != nil {
+	if err := s.clients.start(cpus, s.protocol, s.metrics); err != nil {
 		return err
 	}
+	s.background.run(func(ctx context.Context) { keepTidy(ctx, s.clients.server.Clients) })
+	s.background.run(func(ctx context.Context) { keepMechanisms(ctx, s.config, s.log) })
+	s.background.run(s.clients.keepCertificates)
 	if err := s.startHealth(); err != nil {
 		return err
 	}
-	if err := s.startAdmin(); err != nil { // its API needs the proxy
+	if err := s.startAPI(); err != nil { // needs all other parts
 		return err
 	}
 	if err := s.listen(); err != nil {
 		return err
 	}
-	s.useHealthPlan()
+	s.monitoring.plan()
 	s.followStates()
 	return nil
 }
 
-// startProxy starts relay and server. Each loop and each sign-in thread keeps a processor of the Go scheduler to
-// itself; as many as the machine has are for everything else: passwords to verify, lookups, the collector of garbage,
-// the admin's HTTP.
-func (s *service) startProxy(settings proxy.Settings, cpus int) error {
-	runtime.GOMAXPROCS(loops(s.now().config, cpus) + signinThreads(s.now().config, cpus) + cpus)
-	options := relayOptions(s.now().config, cpus)
-	options.Watch, options.Panicked = proxy.Watch(s.protocol), proxy.LogPanics(s.log, time.Now)
-	options.FellBack = func(reason error) {
-		s.log.Warn().Err(reason).Msg("event loops do not work here, goroutines carry sessions without command limits")
+// openStore opens the store, and reads what the tiers share.
+func (s *service) openStore() error {
+	disk, err := datadir.Open(s.config.started, s.config.file)
+	if err != nil {
+		return err
 	}
-	var err error
-	if s.relay, err = relay.New(options); err != nil {
-		return fmt.Errorf("relay: %w", err)
-	}
-	if loops, ok := s.relay.(interface{ IO() (relay.IO, error) }); ok {
-		if _, err := loops.IO(); err != nil {
-			s.log.Info().Err(err).Msg("io_uring not available: event loops use epoll")
-		}
-	}
-	s.bound(s.now().config)
-	s.server, err = proxy.New(proxy.Options{
-		Settings: settings, Relay: s.relay, Log: s.sink.patient(s.log), Registerer: s.registry,
-		SigninThreads: signinThreads(s.now().config, cpus),
-		ProtocolLog:   s.protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
-		Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
-	})
-	if err == nil {
-		s.group.Go(func() { keepTidy(s.upkeep, s.server.Clients) })
-		s.group.Go(func() { s.keepMechanisms(s.upkeep) })
-		s.group.Go(func() { s.keepCertificates(s.upkeep) })
-	}
+	s.store = &nodeStore{stored: newStored(disk, disk), disk: disk, log: s.log}
+	s.mailbox, err = newMailboxState(context.Background(), disk, disk, s.log.report)
 	return err
 }
 
-// reported logs an error that stops nothing. While a fault lasts, its line is written once a minute.
-func (s *service) reported(what string, err error) {
-	leftOut, due := s.errors.Due(what+": "+withoutNumbers(err.Error()), time.Now())
-	if !due {
-		return
+// putFirstInForce puts the configuration of the start in force, with the stored settings over it.
+func (s *service) putFirstInForce() error {
+	if err := s.clients.openTLS(s.metrics); err != nil {
+		return err
 	}
-	event := s.log.Error().Err(err)
-	if leftOut > 0 {
-		event = event.Int("left_out", leftOut)
+	first, err := s.prepare(context.Background(), s.config.started)
+	if err != nil {
+		return err
 	}
-	event.Msg(what)
+	s.config.inForce.Store(first)
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), tierCollector{s.config, s.mailbox})
+	s.reloads = newReloadMetrics(s.metrics)
+	return s.use(first.front)
 }
 
-// use puts a front in force, but for the settings that lead to it.
-func (s *service) use(f *front) error {
-	if f.tls != nil {
-		if err := s.tickets.Use(f.tls); err != nil {
-			return err
-		}
-		s.shown.set(f.certificates)
+// startHealth starts what looks after the node and the mailbox servers.
+func (s *service) startHealth() error {
+	s.components = &componentStates{config: s.config, log: s.log, clients: s.clients}
+	s.monitoring = &monitoring{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, clients: s.clients}
+	s.alerts = &alerting{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, components: s.components,
+		monitoring: s.monitoring, background: s.background, bundle: s.bundle}
+	s.recovery = &recovering{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox,
+		components: s.components, monitoring: s.monitoring, moves: s.moves, metrics: newRecoveryMetrics(s.metrics),
+		restartFrontEnd: s.restartFrontEnd, helped: s.alerts.recovered}
+	s.alerts.recovery, s.moves.monitors, s.monitoring.unusable = s.recovery, s.monitoring, s.recovery.unusable
+	if err := s.components.start(s.store.components, s.metrics); err != nil {
+		return err
 	}
-	s.circuitBreakers.Configure(f.circuitBreaker)
-	s.signinQueues.Configure(f.pace)
+	if err := s.monitoring.start(s.metrics, s.moves.evacuate); err != nil {
+		return err
+	}
+	if err := s.recovery.start(); err != nil {
+		return err
+	}
+	if err := s.alerts.start(); err != nil {
+		return err
+	}
+	s.monitoring.run(s.background)
+	s.background.group.Go(func() { s.alerts.escalator.Run(s.monitoring.ctx) })
+	s.background.group.Go(func() { s.recovery.responders.Run(s.monitoring.ctx) })
 	return nil
 }
 
-// setupNiceness is that of all threads but the loops'. Sign-ins then take a little longer on a busy machine, and
-// nobody else's command waits for them.
-const setupNiceness = 10
-
-// favourLoops lets the loops have the processor before everything else. It changes the whole process for good.
-func (s *service) favourLoops() {
-	loops, ok := s.relay.(interface{ LowerOthers(niceness int) error })
-	if !ok {
-		return
+// use puts a front in force, except for the settings that lead to it.
+func (s *service) use(f *front) error {
+	if err := s.clients.useTLS(f); err != nil {
+		return err
 	}
-	if err := loops.LowerOthers(setupNiceness); err != nil {
-		s.log.Warn().Err(err).Msg("sign-ins may delay commands")
-	}
+	s.mailbox.circuitBreakers.Configure(f.circuitBreaker)
+	s.mailbox.signinQueues.Configure(f.pace)
+	return nil
 }
 
 // listen opens all listeners, and puts the databases in force, before the first listener takes a client.
 func (s *service) listen() error {
-	if err := s.listeners.listen(); err != nil {
+	listeners := &s.clients.listeners
+	if err := listeners.listen(); err != nil {
 		return err
 	}
 	if err := s.configure(context.Background(), s.now().tier()); err != nil { // nothing else can fail any more
-		s.listeners.abandon()
+		listeners.abandon()
 		return fmt.Errorf("databases: %w", err)
 	}
-	s.listeners.serve(s.server)
-	s.group.Go(func() { s.listeners.keep(s.upkeep) })
+	listeners.serve(s.clients.server)
+	s.background.run(listeners.keep)
 	return nil
 }
 
-func (s *service) startAdmin() (err error) {
-	config, access := s.now().config, s.now().access
-	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), API: s.api(),
-		Access: access, Log: s.log, Node: s.node})
-	if err != nil {
+// restartFrontEnd builds listeners and sign-in again from the configuration in force. It reads certificates and keys
+// again, and connects again to directories and mailbox servers. Sessions continue.
+func (s *service) restartFrontEnd(ctx context.Context) error {
+	if err := s.apply(ctx, func(now *inForce) (*inForce, error) {
+		front, err := newFront(ctx, now.config, s.mailbox)
+		next := *now
+		next.front = front
+		return &next, err
+	}, nil); err != nil {
 		return err
 	}
-	if address := config.Admin.Address; address != "" {
-		ln, err := admin.ListenTCP(context.Background(), address, access)
-		if err != nil {
-			return fmt.Errorf("admin.address %s: %w", address, err)
-		}
-		s.http = ln.Addr()
-		s.serveAdmin(ln)
-	}
-	if path := config.Admin.Socket; path != "" {
-		ln, err := admin.ListenUnix(context.Background(), path, config.Admin.SocketGroup)
-		if err != nil {
-			return fmt.Errorf("admin.socket: %w", err)
-		}
-		s.serveAdmin(ln)
-	}
-	return nil
-}
-
-// api is what the admin's API shows and does.
-func (s *service) api() admin.API {
-	return admin.API{
-		Node: nodeAPI{s}, Servers: serversAPI{s}, Databases: databasesAPI{s}, Users: usersAPI{s},
-		Sessions: sessionsAPI{s}, Settings: settingsAPI{s}, Penalties: penaltiesAPI{s}, Monitors: monitorsAPI{s},
-		Probes: probesAPI{s}, Overrides: overridesAPI{s}, Components: componentsAPI{s}, Recovery: recoveryAPI{s},
-		Maintenance: maintenanceAPI{s}, Log: logAPI{s.protocol, s}, Store: storeAPI{s},
-	}
-}
-
-func (s *service) serveAdmin(ln net.Listener) {
-	s.log.Info().Stringer("address", ln.Addr()).Msg("HTTP server started")
-	s.group.Go(func() { s.fail(s.admin.Serve(ln)) })
-}
-
-// fail passes the end of a listener on, if it was not asked to end.
-func (s *service) fail(err error) {
-	if err != nil {
-		s.failed <- err
-	}
+	return s.clients.listeners.relisten()
 }
 
 // shutdown ends everything: sessions when they have no open command, or at ctx's end, and the rest after them. It
-// returns when no goroutine and no descriptor is left, and tells whether all ended by itself. It may be called on a
-// service that is only half started.
+// returns when no goroutine and no descriptor is left, and says whether all sessions ended by themselves. It may be
+// called on a service that is only half started.
 func (s *service) shutdown(ctx context.Context) (inOrder bool) {
-	s.draining.Store(true)
-	s.listeners.close()
-	s.moves.stop()
-	inOrder = true
-	if s.stopProbes != nil { // what they find while all ends is no news
-		s.stopProbes()
+	s.background.draining.Store(true)
+	s.clients.listeners.close()
+	s.moves.underWay.stop()
+	if s.monitoring != nil { // what probes find while all ends means nothing
+		s.monitoring.end()
 	}
-	if s.server != nil {
-		inOrder = s.server.Shutdown(ctx) == nil
-		runtime.SetDefaultGOMAXPROCS()
-	}
-	s.moves.end(moveGrace) // while the store is open, and whoever has asked is still there for the answer
-	if s.protocol != nil { // it has the last rows now; who watches goes before the admin waits for them
+	inOrder = s.clients.shutdown(ctx)
+	s.moves.underWay.end(moveGrace) // while the store is open, and callers still wait for the answer
+	if s.protocol != nil {          // it has its last rows; this ends log tail, which HTTP would wait for
 		s.protocol.Close()
 	}
-	if s.admin != nil {
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminPatience)
-		defer cancel()
-		if err := s.admin.Shutdown(patience); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			s.log.Warn().Err(err).Msg("HTTP server did not stop cleanly")
-		}
+	if err := s.api.shutdown(ctx); err != nil {
+		s.log.Warn().Err(err).Msg("HTTP server did not stop cleanly")
 	}
-	s.idle()
-	s.group.Wait()
+	s.background.wait()
 	if now := s.now(); now != nil {
 		now.front.tier.Close()
 	}
-	if s.disk != nil {
-		if err := s.disk.Close(); err != nil {
+	if s.store != nil {
+		if err := s.store.disk.Close(); err != nil {
 			s.log.Error().Err(err).Msg("store did not close cleanly")
 		}
 	}
-	s.sink.flush()
+	s.log.sink.flush()
 	return inOrder
 }
 

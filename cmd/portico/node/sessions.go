@@ -14,10 +14,10 @@ import (
 type sessionsAPI struct{ s *service }
 
 // Sessions implements admin.Sessions.
-func (c sessionsAPI) Sessions(context.Context) []proxy.Session { return c.s.server.Sessions() }
+func (c sessionsAPI) Sessions(context.Context) []proxy.Session { return c.s.clients.server.Sessions() }
 
 // Slow implements admin.Sessions.
-func (c sessionsAPI) Slow(context.Context) []proxy.SlowCommand { return c.s.server.Slow() }
+func (c sessionsAPI) Slow(context.Context) []proxy.SlowCommand { return c.s.clients.server.Slow() }
 
 // Kick implements admin.Sessions.
 func (c sessionsAPI) Kick(ctx context.Context, which admin.SessionFilter) ([]proxy.Session, error) {
@@ -25,7 +25,7 @@ func (c sessionsAPI) Kick(ctx context.Context, which admin.SessionFilter) ([]pro
 	if err != nil {
 		return nil, err
 	}
-	ended := c.s.server.EndSessions(fits, relay.ReasonKicked)
+	ended := c.s.clients.server.EndSessions(fits, relay.ReasonKicked)
 	if len(ended) == 0 && which.Session != "" {
 		return nil, admin.Unknown(fmt.Errorf("there is no session %q", which.Session))
 	}
@@ -39,14 +39,14 @@ func (c sessionsAPI) fits(ctx context.Context, which admin.SessionFilter) (func(
 		return nil, errors.New("give a user, a session, an address or a mailbox server: no sessions were named")
 	}
 	if which.User != "" {
-		name, err := c.s.named(ctx, which.User)
+		name, err := c.s.clients.named(ctx, which.User)
 		if err != nil {
 			return nil, err
 		}
 		which.User = name.User // a user who has left the directory may have sessions
 	}
 	if which.Server != "" {
-		if err := c.s.known(which.Server); err != nil {
+		if err := c.s.now().known(which.Server); err != nil {
 			return nil, err
 		}
 	}

@@ -45,7 +45,7 @@ func overlay(config *configs.Config, stored map[string]string) (*configs.Config,
 // withStored is overlay with what the store has, and a line in the log for each setting in which it differs from the
 // file.
 func (s *service) withStored(config *configs.Config) (*configs.Config, error) {
-	item, err := readStored(context.Background(), s.stored)
+	item, err := readStored(context.Background(), s.store.stored)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +102,9 @@ type settingsAPI struct{ s *service }
 
 // Settings implements admin.Settings.
 func (c settingsAPI) Settings(ctx context.Context) ([]admin.SettingState, error) {
-	c.s.changing.Lock()
-	defer c.s.changing.Unlock()
-	item, err := readStored(ctx, c.s.stored)
+	c.s.config.changing.Lock()
+	defer c.s.config.changing.Unlock()
+	item, err := readStored(ctx, c.s.store.stored)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 		before *inForce
 	)
 	err := c.s.apply(ctx, func(now *inForce) (next *inForce, err error) {
-		if item, err = readStored(ctx, c.s.stored); err != nil {
+		if item, err = readStored(ctx, c.s.store.stored); err != nil {
 			return nil, err
 		}
 		if err := changeStored(item.Value, now.file.Settings, change); err != nil {
@@ -128,7 +128,7 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 		changed, _ := overlay(now.file, item.Value)
 		return c.s.withSettings(ctx, now, changed)
 	}, func() error {
-		_, err := c.s.stored.settings.Put(ctx, item)
+		_, err := c.s.store.settings.Put(ctx, item)
 		return err
 	})
 	if err != nil {
@@ -186,7 +186,7 @@ func (s *service) withSettings(ctx context.Context, now *inForce, changed *confi
 	var err error
 	if after.ProxyTargetPort != before.ProxyTargetPort ||
 		after.EnforceCertificateErrors != before.EnforceCertificateErrors {
-		next.front, err = newFront(ctx, next.config, s.lasting)
+		next.front, err = newFront(ctx, next.config, s.mailbox)
 	}
 	return &next, err
 }
@@ -199,9 +199,9 @@ const settingsRetry = 10 * time.Second
 
 // followSettings puts settings in force that another writer stores, until ctx ends.
 func (s *service) followSettings(ctx context.Context) {
-	changes, err := s.stored.settings.Watch(ctx)
+	changes, err := s.store.settings.Watch(ctx)
 	if err != nil {
-		s.reported("stored settings cannot be followed", err)
+		s.log.report("stored settings cannot be followed", err)
 		return
 	}
 	var retry <-chan time.Time // nil unless the last try failed
@@ -216,7 +216,7 @@ func (s *service) followSettings(ctx context.Context) {
 		retry = nil
 		err := s.useStoredSettings(ctx)
 		if err != nil && !errors.Is(err, errSameSettings) && ctx.Err() == nil {
-			s.reported("stored settings not in force", err)
+			s.log.report("stored settings not in force", err)
 			retry = time.After(settingsRetry)
 		}
 	}
@@ -226,12 +226,12 @@ func (s *service) followSettings(ctx context.Context) {
 func (s *service) useStoredSettings(ctx context.Context) error {
 	var item store.Item[map[string]string]
 	err := s.apply(ctx, func(now *inForce) (next *inForce, err error) {
-		if item, err = readStored(ctx, s.stored); err != nil {
+		if item, err = readStored(ctx, s.store.stored); err != nil {
 			return nil, err
 		}
 		changed, failures := overlay(now.file, item.Value)
 		for _, err := range failures {
-			s.reported("stored setting not usable: the file's value applies", err)
+			s.log.report("stored setting not usable: the file's value applies", err)
 		}
 		if sameSettings(now.config.Settings, changed.Settings) {
 			return nil, errSameSettings

@@ -28,16 +28,16 @@ func TestOtherWritersTakeEffect(t *testing.T) {
 	}
 	off := health.Override{Identity: "IMAP/ImapCTPMonitor/db1", ItemType: health.ItemMonitor, Property: "Enabled",
 		Value: "0"}
-	overridden, err := r.stored.overrides.Put(ctx, store.Item[health.Override]{Name: off.Key(), Value: off})
+	overridden, err := r.store.overrides.Put(ctx, store.Item[health.Override]{Name: off.Key(), Value: off})
 	if err != nil {
 		t.Fatal(err)
 	}
-	repaired, err := r.stored.repairing.Put(ctx, store.Item[bool]{Name: "IMAP.Protocol/ImapSelfTestMonitor/mbx2",
+	repaired, err := r.store.repairing.Put(ctx, store.Item[bool]{Name: "IMAP.Protocol/ImapSelfTestMonitor/mbx2",
 		Value: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	maintained, err := r.stored.maintenance.Put(ctx, store.Item[maintenance.Server]{Name: "mbx1",
+	maintained, err := r.store.maintenance.Put(ctx, store.Item[maintenance.Server]{Name: "mbx1",
 		Value: maintenance.Server{Name: "mbx1", Since: time.Now()}})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestOtherWritersTakeEffect(t *testing.T) {
 		t.Error(got)
 	}
 	setting := store.Item[map[string]string]{Value: map[string]string{"banner": "Hello"}}
-	setting, err = r.stored.settings.Put(ctx, setting)
+	setting, err = r.store.settings.Put(ctx, setting)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,23 +63,23 @@ func TestOtherWritersTakeEffect(t *testing.T) {
 		t.Error(got)
 	}
 	setting.Value = map[string]string{}
-	if _, err := r.stored.settings.Put(ctx, setting); err != nil {
+	if _, err := r.store.settings.Put(ctx, setting); err != nil {
 		t.Fatal(err)
 	}
 	r.eventually(t, "the file's value is in force", banner(r.now().file.Settings.Banner))
 	request := components.Request{Component: components.ImapProxy, Requester: "Maintenance", State: components.Inactive}
-	requested, err := r.stored.components.Put(ctx, store.Item[components.Request]{Name: request.Key(), Value: request})
+	requested, err := r.store.components.Put(ctx, store.Item[components.Request]{Name: request.Key(), Value: request})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.eventually(t, "new clients are refused", func() bool { return r.inService() != nil })
-	for _, err := range []error{r.stored.overrides.Remove(ctx, overridden), r.stored.repairing.Remove(ctx, repaired),
-		r.stored.maintenance.Remove(ctx, maintained), r.stored.components.Remove(ctx, requested)} {
+	r.eventually(t, "new clients are refused", func() bool { return r.components.inService() != nil })
+	for _, err := range []error{r.store.overrides.Remove(ctx, overridden), r.store.repairing.Remove(ctx, repaired),
+		r.store.maintenance.Remove(ctx, maintained), r.store.components.Remove(ctx, requested)} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	r.eventually(t, "new clients are taken", func() bool { return r.inService() == nil })
+	r.eventually(t, "new clients are taken", func() bool { return r.components.inService() == nil })
 	r.settled(t)
 }
 
@@ -92,7 +92,7 @@ func TestOtherWritersMove(t *testing.T) {
 		"{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx1, mbx2]}}\ndirectory: {sources: [{rules: [{match: \"*\", "+
 			"database: db1}]}]}")
 	r := site.site.serve(t, site.dir+"/portico.yaml")
-	other, err := backend.NewActiveManager(t.Context(), r.disk, func(err error) { t.Error(err) })
+	other, err := backend.NewActiveManager(t.Context(), r.store.disk, func(err error) { t.Error(err) })
 	if err == nil {
 		_, err = other.Configure(t.Context(), []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}},
 			{Name: "db2", Copies: []string{"mbx1", "mbx2"}}})
@@ -126,7 +126,7 @@ func TestOtherWritersMove(t *testing.T) {
 	if err := other.Block(t.Context(), "mbx1", "maintenance"); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Eventually(t, "the block counts", func() bool { return r.active.Blocked("mbx1") })
+	testkit.Eventually(t, "the block counts", func() bool { return r.mailbox.active.Blocked("mbx1") })
 	if got := r.asks(t, cli.StatusFailed, "database", "move", "db1", "mbx1"); !strings.Contains(got, "blocked") {
 		t.Error(got)
 	}

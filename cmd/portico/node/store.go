@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,18 +26,18 @@ var _ admin.Store = storeAPI{}
 
 // State implements admin.Store.
 func (c storeAPI) State(context.Context) (admin.StoreState, error) {
-	return datadir.State(c.s.started.DataDir, c.s.disk.Check())
+	return datadir.State(c.s.config.started.DataDir, c.s.store.disk.Check())
 }
 
 // Entries implements admin.Store.
 func (c storeAPI) Entries(ctx context.Context, prefix string) ([]admin.StoreEntry, error) {
-	entries, err := c.s.disk.List(ctx, prefix)
+	entries, err := c.s.store.disk.List(ctx, prefix)
 	return datadir.Entries(entries, prefix), err
 }
 
 // Backup implements admin.Store.
 func (c storeAPI) Backup(context.Context) (admin.StoreCopy, error) {
-	made, err := c.s.disk.Backup(time.Now(), store.ByHand)
+	made, err := c.s.store.disk.Backup(time.Now(), store.ByHand)
 	return datadir.CopyRow(made), err
 }
 
@@ -101,17 +102,24 @@ func oneIf(yes bool) float64 {
 	return 0
 }
 
-// tryStore tells whether the store can be written, and is what Portico wrote.
-func (s *service) tryStore() error {
-	return s.storeState.found(s.disk.TryWrite(), s.disk.Check())
+// nodeStore is what a Portico keeps on disk: the entries that its parts follow, and the file they are in. It is safe
+// for concurrent use.
+type nodeStore struct {
+	stored
+	disk  *store.File // is the site's store and this node's
+	state *storeMetrics
+	log   *nodeLog
 }
 
-// keepStore looks after the store's file and its daily copies until ctx ends.
-func (s *service) keepStore(ctx context.Context) {
+// try says why the store cannot be written, or differs from what Portico wrote, or nil.
+func (s *nodeStore) try() error { return s.state.found(s.disk.TryWrite(), s.disk.Check()) }
+
+// keep looks after the store's file and its daily copies until ctx ends.
+func (s *nodeStore) keep(ctx context.Context, config *configuration) {
 	tick := time.NewTicker(storeLook)
 	defer tick.Stop()
 	for {
-		s.lookAtStore(time.Now())
+		s.look(time.Now(), config.now().config.Store.Backups)
 		select {
 		case <-ctx.Done():
 			return
@@ -120,22 +128,45 @@ func (s *service) keepStore(ctx context.Context) {
 	}
 }
 
-func (s *service) lookAtStore(now time.Time) {
-	if err := s.tryStore(); err != nil {
+// look tries the store, and makes the daily copy if it is due. backups is how many daily copies to keep, 0 for none.
+func (s *nodeStore) look(now time.Time, backups int) {
+	if err := s.try(); err != nil {
 		s.log.Error().Err(err).
 			Msg("store on disk failing, Portico still has it in memory: run portico store backup, and check the disk")
 	}
-	keep := s.now().config.Store.Backups
-	if keep == 0 {
+	if backups == 0 {
 		return
 	}
-	made, err := s.disk.BackupDaily(now, keep)
+	made, err := s.disk.BackupDaily(now, backups)
 	if err != nil {
 		s.log.Error().Err(err).Msg("cannot make the daily copy of the store")
 		return
 	}
-	s.storeState.copied.Set(float64(now.Unix()))
+	s.state.copied.Set(float64(now.Unix()))
 	if made {
 		s.log.Info().Msg("daily copy of the store made")
 	}
+}
+
+// saved returns the value of an entry, nil if there is none that can be read, and a function that replaces it. Only one
+// goroutine at a time may call save. what is the log line for a value that cannot be read, which is forgotten.
+func (s *nodeStore) saved(what string, one store.One[json.RawMessage]) (value []byte, save func([]byte) error,
+	err error) {
+	ctx := context.Background()
+	item, err := one.Get(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if item.Err != nil {
+		s.log.report(what, item.Err)
+	}
+	return item.Value, func(text []byte) error {
+		changed := item
+		changed.Value = text
+		changed, err := one.Put(ctx, changed)
+		if err == nil { // else the value before is still stored
+			item = changed
+		}
+		return err
+	}, nil
 }

@@ -50,7 +50,7 @@ func TestStoreThatCannotBeWritten(t *testing.T) {
 		!strings.Contains(text, "portico.db cannot be written") {
 		t.Errorf("/readyz: %d %s", status, text)
 	}
-	c := testkit.Dial(t, r.listeners.addresses[0].String(), nil)
+	c := testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil)
 	c.Expect("* OK *")
 	c.Close()
 
@@ -68,9 +68,9 @@ func TestReportedErrorsAreBounded(t *testing.T) {
 	site := newSite(t)
 	r := site.serve(t, site.write(t, ""))
 	for i := range 100 {
-		r.reported("recovery", fmt.Errorf("keep a ladder: portico.db.%d.new: no space", i))
+		r.service.log.report("recovery", fmt.Errorf("keep a ladder: portico.db.%d.new: no space", i))
 	}
-	r.reported("recovery", errors.New("another"))
+	r.service.log.report("recovery", errors.New("another"))
 	r.logged(t, "another")
 	if text := r.log.String(); strings.Count(text, "no space") != 1 {
 		t.Errorf("the log has %d lines of one error", strings.Count(text, "no space"))

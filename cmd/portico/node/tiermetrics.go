@@ -17,8 +17,11 @@ var (
 var failedCopies = prometheus.NewDesc("portico_database_copies_failed",
 	"Copies of databases whose mail could not be read, and that no probe has read since.", nil, nil)
 
-// tierCollector tells of the mailbox servers and databases there are.
-type tierCollector struct{ s *service }
+// tierCollector shows the state of mailbox servers and databases.
+type tierCollector struct {
+	config  *configuration
+	mailbox *mailboxState
+}
 
 // Describe implements prometheus.Collector.
 func (c tierCollector) Describe(to chan<- *prometheus.Desc) {
@@ -30,15 +33,15 @@ func (c tierCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c tierCollector) Collect(to chan<- prometheus.Metric) {
-	front := c.s.now().front
+	front := c.config.now().front
 	if front == nil {
 		return
 	}
-	open := c.s.circuitBreakers.Open()
+	open := c.mailbox.circuitBreakers.Open()
 	for _, server := range front.tier.Servers() {
 		to <- prometheus.MustNewConstMetric(breakerOpen, prometheus.GaugeValue, one(open[server]), server)
 		to <- prometheus.MustNewConstMetric(signInsHeld, prometheus.GaugeValue,
-			float64(c.s.signinQueues.State(server).Waiting), server)
+			float64(c.mailbox.signinQueues.State(server).Waiting), server)
 	}
 	unread := 0
 	failed := make(map[string]bool)

@@ -2,30 +2,24 @@ package node
 
 import (
 	"cmp"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	"portico/backend"
 	"portico/backend/directory"
-	"portico/backend/hooks"
 	"portico/backend/secret"
 	"portico/configs"
 	"portico/health/admin"
 	"portico/proxy"
-	"portico/proxy/certs"
 	"portico/proxy/relay"
-	"portico/proxy/setup"
 	"portico/proxy/wire"
 )
 
@@ -54,32 +48,6 @@ func relayOptions(config *configs.Config, cpus int) relay.Options {
 
 var relayIO = map[configs.RelayIO]relay.IO{
 	configs.RelayIOAuto: relay.IOAuto, configs.RelayIOEpoll: relay.IOEpoll, configs.RelayIOIOUring: relay.IOUring,
-}
-
-// front is what clients' sessions need beside settings. A reload makes another.
-type front struct {
-	tls            *tls.Config         // what clients see of TLS; nil for none
-	certificates   *certs.Certificates // in it; nil for none
-	tier           *backend.Tier       // the way to the mailbox servers
-	circuitBreaker backend.CircuitBreakerOptions
-	pace           backend.PaceOptions
-}
-
-// newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by
-// hash may pin the databases, and a tier puts its databases in force.
-func newFront(ctx context.Context, config *configs.Config, of lasting) (*front, error) {
-	f := &front{circuitBreaker: backend.CircuitBreakerOptions{
-		Failures: config.Breaker.Failures, First: config.Breaker.First,
-		Longest: max(config.Breaker.First, config.Breaker.Longest),
-	}, pace: backend.PaceOptions{PerSecond: config.Pace.SigninsPerSecond, For: config.Pace.For}}
-	var err error
-	if f.tls, f.certificates, err = clientTLS(config.TLS); err != nil {
-		return nil, err
-	}
-	if f.tier, err = newTier(ctx, config, of); err != nil {
-		return nil, err
-	}
-	return f, nil
 }
 
 // settings are what clients' sessions go by.
@@ -132,39 +100,9 @@ func keptDescriptors(descriptors uint64) int {
 	return int(descriptors - min(descriptors/4, mostKept))
 }
 
-// upstream connects to mailbox servers. The relay sets keep-alives when it takes a connection over.
-func upstream(config *configs.Config) proxy.Upstream {
-	return proxy.Upstream{Dialer: setup.Dialer{
-		Dialer: &net.Dialer{KeepAlive: -1}, ReceiveMemory: int(config.Relay.ServerBuffer),
-	}}
-}
-
-// newTier builds the way to the mailbox servers.
-func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.Tier, error) {
-	up := upstream(config)
-	options := backend.Options{
-		Routing:           routings[config.Routing],
-		Store:             of.site,
-		Active:            of.active,
-		OfferedMechanisms: of.mechanisms,
-
-		SigninQueues:    of.signinQueues,
-		CircuitBreakers: of.circuitBreakers,
-		SigninOutcomes:  of.outcomes,
-		Mode:            modes[config.Signin.Mode],
-
-		Certificates: config.TLS.ClientCA != "",
-		Upstream:     up,
-		Timeouts: backend.Timeouts{
-			Dial: config.Timeouts.Connect, TLS: config.Timeouts.Handshake,
-			Greeting: config.Timeouts.ServerGreeting, SignIn: config.Timeouts.ServerSignin,
-		},
-		Now: time.Now,
-	}
-	var err error
-	if options.Master, err = newMaster(config.Signin.Master); err != nil {
-		return nil, err
-	}
+// mailboxServers returns the options of all mailbox servers. report is called for certificates that are not valid.
+func mailboxServers(config *configs.Config, report func(what string, err error)) (all []backend.ServerOptions,
+	err error) {
 	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
 		server, err := serverOptions(name, config.MailboxServers[name], config.Settings.ProxyTargetPort)
 		if err != nil {
@@ -172,34 +110,13 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		}
 		if !config.Settings.EnforceCertificateErrors {
 			tolerate(server.TLSConfig, func(err error) {
-				of.report("certificate of a mailbox server is not valid, connection used anyway",
+				report("certificate of a mailbox server is not valid, connection used anyway",
 					fmt.Errorf("%s: %w", name, err))
 			})
 		}
-		options.Servers = append(options.Servers, server)
+		all = append(all, server)
 	}
-	for _, name := range config.DatabaseNames() {
-		of := config.Databases[name]
-		told, err := newHook(of.Activate)
-		if err != nil {
-			return nil, fmt.Errorf("databases.%s.activate: %w", name, err)
-		}
-		options.Databases = append(options.Databases, backend.DatabaseOptions{
-			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable, Hook: told,
-		})
-	}
-	known, err := newDirectories(config.Directory, up.Wait, of.report)
-	if err != nil {
-		return nil, err
-	}
-	options.Homes = healthHomes(config)
-	options.Directory, options.Verifier, options.Close = known.source, known.verifier, known.close
-	tier, err := backend.New(ctx, options)
-	if err != nil {
-		known.close()
-		return nil, fmt.Errorf("databases: %w", err)
-	}
-	return tier, nil
+	return all, nil
 }
 
 func serverOptions(name string, of configs.MailboxServer, port int) (backend.ServerOptions, error) {
@@ -242,46 +159,26 @@ func tolerate(config *tls.Config, tell func(error)) {
 	}
 }
 
-// hook has somebody else do what Portico cannot do itself.
-type hook interface {
-	backend.Hook
-	Restart(ctx context.Context, server string) error
-}
-
-// newHook returns what a hook of the configuration does; nil if there is none.
-func newHook(of configs.Hook) (hook, error) {
-	switch {
-	case len(of.Command) > 0:
-		return &hooks.Command{Program: of.Command, Timeout: of.Timeout}, nil
-	case of.URL == "":
-		return nil, nil
-	}
-	made := &hooks.HTTP{URL: of.URL, Timeout: of.Timeout}
-	var err error
-	if made.TLS, err = trusting(of.CA); err != nil {
-		return nil, fmt.Errorf("ca: %w", err)
-	}
-	if of.TokenFile != "" {
-		token, err := configs.ReadToken(of.TokenFile)
+// databaseOptions returns the options of all databases.
+func databaseOptions(config *configs.Config) (all []backend.DatabaseOptions, err error) {
+	for _, name := range config.DatabaseNames() {
+		database := config.Databases[name]
+		hook, err := newHook(database.Activate)
 		if err != nil {
-			return nil, fmt.Errorf("token_file: %w", err)
+			return nil, fmt.Errorf("databases.%s.activate: %w", name, err)
 		}
-		made.Token = secret.Value(token)
+		all = append(all, backend.DatabaseOptions{Name: name, Copies: database.Copies,
+			Interchangeable: database.Interchangeable, Hook: hook})
 	}
-	return made, nil
+	return all, nil
 }
 
-// newMaster returns the credential that opens every mailbox; nil if there is none.
-func newMaster(of configs.Master) (*backend.Master, error) {
-	if of.User == "" {
-		return nil, nil
-	}
-	password, err := configs.ReadPassword(of.PasswordFile)
-	if err != nil {
-		return nil, fmt.Errorf("signin.master.password_file: %w", err)
-	}
-	return &backend.Master{User: of.User, Password: secret.Value(password),
-		Separator: of.Form == configs.MasterSeparator}, nil
+func serverTimeouts(of configs.Timeouts) backend.Timeouts {
+	return backend.Timeouts{Dial: of.Connect, TLS: of.Handshake, Greeting: of.ServerGreeting, SignIn: of.ServerSignin}
+}
+
+func circuitBreaker(of configs.Breaker) backend.CircuitBreakerOptions {
+	return backend.CircuitBreakerOptions{Failures: of.Failures, First: of.First, Longest: max(of.First, of.Longest)}
 }
 
 func authDelay(of configs.Penalties) proxy.AuthDelayOptions {

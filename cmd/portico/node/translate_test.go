@@ -87,15 +87,15 @@ func TestKeptDescriptors(t *testing.T) {
 	}
 }
 
-// lastingOf returns what the tiers of a node share that has stored nothing.
-func lastingOf(t *testing.T) lasting {
+// newState returns what the tiers of a node share if nothing is stored.
+func newState(t *testing.T) *mailboxState {
 	t.Helper()
 	kept := store.Memory()
-	of, err := newLasting(t.Context(), kept, kept, func(string, error) {})
+	state, err := newMailboxState(t.Context(), kept, kept, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return of
+	return state
 }
 
 func TestTranslation(t *testing.T) {
@@ -110,7 +110,7 @@ relay: {server_buffer: 3MB}
 	if err != nil {
 		t.Fatal(err)
 	}
-	front, err := newFront(context.Background(), config, lastingOf(t))
+	front, err := newFront(context.Background(), config, newState(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		change(config)
-		_, err = newFront(context.Background(), config, lastingOf(t))
+		_, err = newFront(context.Background(), config, newState(t))
 		if strings.HasPrefix(key, "admin") {
 			_, err = adminAccess(config.Admin)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"portico/backend"
 	"portico/backend/directory"
@@ -15,45 +14,42 @@ import (
 	"portico/proxy"
 )
 
-// lookupTime is how long the directory may take to find a user.
-const lookupTime = 10 * time.Second
-
 // usersAPI implements admin.Users.
 type usersAPI struct{ s *service }
 
 // Named implements admin.Users.
 func (c usersAPI) Named(ctx context.Context, typed string) (admin.UserName, error) {
-	return c.s.named(ctx, typed)
+	return c.s.clients.named(ctx, typed)
 }
 
 // Where implements admin.Users.
 func (c usersAPI) Where(ctx context.Context, user string) (admin.UserLocation, error) {
-	location, err := c.s.userLocation(ctx, user)
+	location, err := c.location(ctx, user)
 	if err == nil {
-		location.SignIn = c.s.signInState(ctx, location)
+		location.SignIn = c.signInState(ctx, location)
 	}
 	return location, err
 }
 
 // MoveUser implements admin.Users.
 func (c usersAPI) MoveUser(ctx context.Context, user, database string) (admin.UserLocation, error) {
-	location, err := c.s.userLocation(ctx, user)
+	location, err := c.location(ctx, user)
 	was := location.Database
 	if err != nil && database != "" {
 		return location, err // whom the directory does not know, nobody can sign in as
 	}
 	name := location.User
 	if name == "" {
-		if name, err = c.s.canonical(user); err != nil {
+		if name, err = c.s.clients.canonical(user); err != nil {
 			return location, err
 		}
 	}
-	ctx, done, err := c.s.moves.begin(ctx)
+	ctx, done, err := c.s.moves.underWay.begin(ctx)
 	if err != nil {
 		return location, err
 	}
 	defer done()
-	err = c.s.active.MoveUser(ctx, name, database, c.s.endUser)
+	err = c.s.mailbox.active.MoveUser(ctx, name, database, c.s.clients.endUser)
 	if errors.Is(err, backend.ErrUnknownName) {
 		return location, admin.NoSuch("database", database, c.s.names().Databases)
 	}
@@ -62,67 +58,38 @@ func (c usersAPI) MoveUser(ctx context.Context, user, database string) (admin.Us
 	}
 	c.s.log.Warn().Str("user", name).Str("from", location.Database).Str("to", database).
 		Msg("user moved by an operator")
-	if location, err = c.s.userLocation(ctx, user); location.Database != was {
+	if location, err = c.location(ctx, user); location.Database != was {
 		location.Was = was
 	}
 	admin.Changed(ctx, admin.Difference{What: "database of " + name, Old: was, New: location.Database})
 	return location, err
 }
 
-// named returns the one form of a user name that an operator has typed, and whether there is such a user.
-func (s *service) named(ctx context.Context, typed string) (admin.UserName, error) {
-	name, err := s.canonical(typed)
-	if err != nil {
-		return admin.UserName{}, err
-	}
-	if !s.now().tier().HasDirectory() {
-		return admin.UserName{User: name, Standing: admin.StandingUndecided, NoDirectory: true}, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
-	defer cancel()
-	route, _, err := s.now().tier().Where(ctx, directory.Query{User: name, Login: name})
-	var failed *backend.Error
-	switch {
-	case err == nil:
-		return admin.UserName{User: route.User, Standing: admin.StandingKnown}, nil
-	case errors.As(err, &failed) && failed.Kind == backend.KindNoMailbox:
-		return admin.UserName{User: name, Standing: admin.StandingUnknown}, nil
-	case errors.As(err, &failed) && failed.Kind == backend.KindDisabled:
-		return admin.UserName{User: name, Standing: admin.StandingKnown}, nil
-	}
-	return admin.UserName{User: name, Standing: admin.StandingUndecided}, nil
-}
-
-// canonical returns the one form of a user name.
-func (s *service) canonical(user string) (string, error) {
-	return s.now().tier().Canonical(user, s.server.Settings().DefaultDomain)
-}
-
-// userLocation returns where a user's mailbox is.
-func (s *service) userLocation(ctx context.Context, user string) (admin.UserLocation, error) {
-	name, err := s.canonical(user)
+// location returns where a user's mailbox is.
+func (c usersAPI) location(ctx context.Context, user string) (admin.UserLocation, error) {
+	name, err := c.s.clients.canonical(user)
 	if err != nil {
 		return admin.UserLocation{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	route, moved, err := s.now().tier().Where(ctx, directory.Query{User: name, Login: name})
+	route, moved, err := c.s.now().tier().Where(ctx, directory.Query{User: name, Login: name})
 	if errors.Is(err, directory.ErrNotFound) {
 		return admin.UserLocation{}, admin.NoSuchUser(user, name)
 	}
 	if failed := (*backend.Error)(nil); errors.As(err, &failed) && failed.Kind == backend.KindDirectory {
 		return admin.UserLocation{}, fmt.Errorf("cannot tell whether user %s exists and where the mailbox is: %w; %s",
-			name, err, s.seen(name))
+			name, err, c.seen(name))
 	}
 	if err != nil {
 		return admin.UserLocation{}, fmt.Errorf("user %s: %w", name, err)
 	}
 	location := admin.UserLocation{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: moved,
 		Standing: admin.StandingKnown}
-	if !s.now().tier().HasDirectory() {
+	if !c.s.now().tier().HasDirectory() {
 		location.Standing, location.NoDirectory = admin.StandingUndecided, true
 	}
-	for _, s := range s.server.Sessions() {
+	for _, s := range c.s.clients.server.Sessions() {
 		if s.User == route.User {
 			location.Sessions++
 		}
@@ -131,15 +98,15 @@ func (s *service) userLocation(ctx context.Context, user string) (admin.UserLoca
 }
 
 // seen says what Portico itself knows of a user.
-func (s *service) seen(user string) string {
+func (c usersAPI) seen(user string) string {
 	sessions, servers := 0, []string{}
-	for _, s := range s.server.Sessions() {
+	for _, s := range c.s.clients.server.Sessions() {
 		if s.User == user {
 			sessions, servers = sessions+1, append(servers, s.Server)
 		}
 	}
 	failures := 0
-	for _, p := range s.server.AuthDelays() {
+	for _, p := range c.s.clients.server.AuthDelays() {
 		if p.User == proxy.ShownName(user) {
 			failures += p.Failures
 		}

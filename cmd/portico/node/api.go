@@ -1,0 +1,75 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"portico/health/admin"
+)
+
+// apiServer answers HTTP: the API, health checks, metrics and the console.
+type apiServer struct {
+	server  *admin.Server // guards itself; nil before the start
+	address net.Addr      // as opened; nil if it listens on none
+}
+
+// startAPI opens the address and the socket of HTTP.
+func (s *service) startAPI() (err error) {
+	config, access := s.now().config, s.now().access
+	s.api.server, err = admin.New(admin.Options{Gatherer: s.metrics, Checks: s.checks(), API: s.nouns(),
+		Access: access, Log: s.log.Logger, Node: func(name string) (http.Handler, error) { return s.now().node(name) }})
+	if err != nil {
+		return err
+	}
+	if address := config.Admin.Address; address != "" {
+		ln, err := admin.ListenTCP(context.Background(), address, access)
+		if err != nil {
+			return fmt.Errorf("admin.address %s: %w", address, err)
+		}
+		s.api.address = ln.Addr()
+		s.serveAPI(ln)
+	}
+	if path := config.Admin.Socket; path != "" {
+		ln, err := admin.ListenUnix(context.Background(), path, config.Admin.SocketGroup)
+		if err != nil {
+			return fmt.Errorf("admin.socket: %w", err)
+		}
+		s.serveAPI(ln)
+	}
+	return nil
+}
+
+// nouns answer the API, each in the file of its name.
+func (s *service) nouns() admin.API {
+	return admin.API{
+		Node: nodeAPI{s}, Servers: serversAPI{s}, Databases: databasesAPI{s}, Users: usersAPI{s},
+		Sessions: sessionsAPI{s}, Settings: settingsAPI{s}, Penalties: penaltiesAPI{s}, Monitors: monitorsAPI{s},
+		Probes: probesAPI{s}, Overrides: overridesAPI{s}, Components: componentsAPI{s}, Recovery: recoveryAPI{s},
+		Maintenance: maintenanceAPI{s}, Log: logAPI{s.protocol, s}, Store: storeAPI{s},
+	}
+}
+
+func (s *service) serveAPI(ln net.Listener) {
+	s.log.Info().Stringer("address", ln.Addr()).Msg("HTTP server started")
+	s.background.group.Go(func() { s.background.fail(s.api.server.Serve(ln)) })
+}
+
+// apiPatience is how long requests may take to end when the service stops.
+const apiPatience = time.Second
+
+// shutdown ends requests, within apiPatience. Requests that take longer are no error.
+func (a *apiServer) shutdown(ctx context.Context) error {
+	if a.server == nil {
+		return nil
+	}
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiPatience)
+	defer cancel()
+	if err := a.server.Shutdown(patience); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// background is what goes on until a Portico stops: its goroutines, and the context that ends them.
+type background struct {
+	group    sync.WaitGroup // every goroutine of the node
+	ctx      context.Context
+	end      context.CancelFunc // of ctx
+	failed   chan error         // a listener's unexpected end
+	draining atomic.Bool        // the node is stopping
+}
+
+// newBackground returns one for a number of listeners.
+func newBackground(listeners int) *background {
+	b := &background{failed: make(chan error, listeners)}
+	b.ctx, b.end = context.WithCancel(context.Background())
+	return b
+}
+
+// run starts a goroutine that returns at the end of its context.
+func (b *background) run(work func(context.Context)) { b.group.Go(func() { work(b.ctx) }) }
+
+// fail passes on why a listener has ended, unless it was told to end.
+func (b *background) fail(err error) {
+	if err != nil {
+		b.failed <- err
+	}
+}
+
+// wait ends ctx, and returns when no goroutine is left.
+func (b *background) wait() {
+	b.end()
+	b.group.Wait()
+}
+
+// staying is a check of /readyz.
+func (b *background) staying() error {
+	if b.draining.Load() {
+		return errors.New("in progress")
+	}
+	return nil
+}

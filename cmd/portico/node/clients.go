@@ -1,0 +1,166 @@
+package node
+
+import (
+	"context"
+	cryptorand "crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portico/backend"
+	"portico/backend/directory"
+	"portico/configs"
+	"portico/health/admin"
+	"portico/protolog"
+	"portico/proxy"
+	"portico/proxy/certs"
+	"portico/proxy/relay"
+)
+
+// clientSide takes clients: by listeners, through sign-in (server), to the relay. Each part guards itself, and does not
+// change after start.
+type clientSide struct {
+	listeners    listeners
+	server       *proxy.Server // owns relay; nil before start
+	relay        relay.Relay
+	tickets      *certs.Tickets
+	certificates *certificateMetrics
+	config       *configuration
+	log          *nodeLog
+}
+
+func newClientSide(config *configuration, log *nodeLog, background *background) *clientSide {
+	return &clientSide{config: config, log: log, listeners: listeners{log: log.Logger,
+		wanted: config.started.Listeners, group: &background.group, ended: background.fail}}
+}
+
+// openTLS makes the first key of session tickets, and the metrics of certificates.
+func (c *clientSide) openTLS(metrics prometheus.Registerer) (err error) {
+	c.certificates = newCertificateMetrics(metrics)
+	c.tickets, err = certs.NewTickets(cryptorand.Reader)
+	return err
+}
+
+// useTLS has clients see the certificates of a front.
+func (c *clientSide) useTLS(f *front) error {
+	if f.tls == nil {
+		return nil
+	}
+	if err := c.tickets.Use(f.tls); err != nil {
+		return err
+	}
+	c.certificates.set(f.certificates)
+	return nil
+}
+
+// start starts relay and server. Each loop and each sign-in thread keeps a processor of the Go scheduler to itself. As
+// many as the machine has are for everything else: password checks, lookups, garbage collection, HTTP.
+func (c *clientSide) start(cpus int, protocol *protolog.Log, metrics prometheus.Registerer) error {
+	config := c.config.now().config
+	runtime.GOMAXPROCS(loops(config, cpus) + signinThreads(config, cpus) + cpus)
+	if err := c.startRelay(relayOptions(config, cpus), protocol); err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	c.bound(config)
+	var err error
+	c.server, err = proxy.New(proxy.Options{
+		Settings: c.config.now().settings(), Relay: c.relay, Log: c.log.sink.patient(c.log.Logger),
+		Registerer: metrics, SigninThreads: signinThreads(config, cpus),
+		ProtocolLog: protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
+		Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+	})
+	return err
+}
+
+func (c *clientSide) startRelay(options relay.Options, protocol *protolog.Log) (err error) {
+	options.Watch, options.Panicked = proxy.Watch(protocol), proxy.LogPanics(c.log.Logger, time.Now)
+	options.FellBack = func(reason error) {
+		c.log.Warn().Err(reason).Msg("event loops do not work here, goroutines carry sessions without command limits")
+	}
+	if c.relay, err = relay.New(options); err != nil {
+		return err
+	}
+	if loops, ok := c.relay.(interface{ IO() (relay.IO, error) }); ok {
+		if _, err := loops.IO(); err != nil {
+			c.log.Info().Err(err).Msg("io_uring not available: event loops use epoll")
+		}
+	}
+	return nil
+}
+
+// bound tells the relay what holds for all sessions.
+func (c *clientSide) bound(config *configs.Config) {
+	c.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
+	c.relay.Limit(config.Settings.MaxCommandsPerSecond, config.Settings.MaxCommandsBurst)
+}
+
+// setupNiceness is that of all threads but the loops'. Sign-ins then take a little longer on a busy machine, and
+// nobody else's command waits for them.
+const setupNiceness = 10
+
+// favourLoops lets the loops have the processor before everything else. It changes the whole process for good.
+func (c *clientSide) favourLoops() {
+	loops, ok := c.relay.(interface{ LowerOthers(niceness int) error })
+	if !ok {
+		return
+	}
+	if err := loops.LowerOthers(setupNiceness); err != nil {
+		c.log.Warn().Err(err).Msg("sign-ins may delay commands")
+	}
+}
+
+// shutdown ends sessions when they have no open command, or at ctx's end, and says whether all ended by themselves.
+func (c *clientSide) shutdown(ctx context.Context) (inOrder bool) {
+	if c.server == nil {
+		return true
+	}
+	inOrder = c.server.Shutdown(ctx) == nil
+	runtime.SetDefaultGOMAXPROCS()
+	return inOrder
+}
+
+// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come
+// back at once.
+const moveSpread = 5 * time.Second
+
+// endDatabase ends the sessions of a database that moves, and returns when none is left.
+func (c *clientSide) endDatabase(database string) { c.server.EndDatabase(database, moveSpread) }
+
+// endUser ends the sessions of a user who moves, and returns when none is left.
+func (c *clientSide) endUser(user string) { c.server.EndUser(user, relay.ReasonMoved) }
+
+// lookupTime is how long the directory may take to find a user.
+const lookupTime = 10 * time.Second
+
+// canonical returns the one form of a user name.
+func (c *clientSide) canonical(user string) (string, error) {
+	return c.config.now().tier().Canonical(user, c.server.Settings().DefaultDomain)
+}
+
+// named returns the one form of a user name that an operator has typed, and whether there is such a user.
+func (c *clientSide) named(ctx context.Context, typed string) (admin.UserName, error) {
+	name, err := c.canonical(typed)
+	if err != nil {
+		return admin.UserName{}, err
+	}
+	tier := c.config.now().tier()
+	if !tier.HasDirectory() {
+		return admin.UserName{User: name, Standing: admin.StandingUndecided, NoDirectory: true}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	route, _, err := tier.Where(ctx, directory.Query{User: name, Login: name})
+	var failed *backend.Error
+	switch {
+	case err == nil:
+		return admin.UserName{User: route.User, Standing: admin.StandingKnown}, nil
+	case errors.As(err, &failed) && failed.Kind == backend.KindNoMailbox:
+		return admin.UserName{User: name, Standing: admin.StandingUnknown}, nil
+	case errors.As(err, &failed) && failed.Kind == backend.KindDisabled:
+		return admin.UserName{User: name, Standing: admin.StandingKnown}, nil
+	}
+	return admin.UserName{User: name, Standing: admin.StandingUndecided}, nil
+}

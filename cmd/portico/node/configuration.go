@@ -1,0 +1,70 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"portico/backend"
+	"portico/configs"
+	"portico/health/admin"
+	"portico/proxy"
+)
+
+// configuration is what a Portico goes by, and the turn of those who change something.
+type configuration struct {
+	file     string
+	started  *configs.Config         // as at the start: what only a restart changes
+	inForce  atomic.Pointer[inForce] // nil before the start
+	changing sync.Mutex              // one change at a time, of inForce or of what operators set
+}
+
+// now is what is in force.
+func (c *configuration) now() *inForce { return c.inForce.Load() }
+
+// change waits until no other change is in progress, and returns a function that ends this one. It returns an error if
+// ctx ends first, so that nothing changes for a caller who has given up.
+func (c *configuration) change(ctx context.Context) (done func(), err error) {
+	c.changing.Lock()
+	if ctx.Err() != nil {
+		c.changing.Unlock()
+		return nil, fmt.Errorf("nothing has changed, because another change was in progress: %w", context.Cause(ctx))
+	}
+	return c.changing.Unlock, nil
+}
+
+// untilStarted waits until the node has started, and no other change is in progress.
+func (c *configuration) untilStarted(ctx context.Context) error {
+	done, err := c.change(ctx)
+	if err == nil {
+		done()
+	}
+	return err
+}
+
+// inForce is what a Portico goes by at one time. It does not change: apply replaces it as a whole, so its parts always
+// belong together.
+type inForce struct {
+	file   *configs.Config         // as the file was read
+	config *configs.Config         // the same, with the stored settings over it
+	access admin.Access            // to the API
+	nodes  map[string]http.Handler // the ways to other nodes, by name
+	front  *front
+}
+
+// settings are what clients' sessions go by.
+func (f *inForce) settings() proxy.Settings { return f.front.settings(f.config) }
+
+// tier is the way to the mailbox servers.
+func (f *inForce) tier() *backend.Tier { return f.front.tier }
+
+// known returns an error if there is no mailbox server of a name.
+func (f *inForce) known(server string) error {
+	if slices.Contains(f.tier().Servers(), server) {
+		return nil
+	}
+	return admin.NoSuch("mailbox server", server, f.tier().Servers())
+}

@@ -1,0 +1,131 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+
+	"portico/backend"
+	"portico/backend/hooks"
+	"portico/backend/secret"
+	"portico/configs"
+	"portico/proxy"
+	"portico/proxy/certs"
+	"portico/proxy/setup"
+)
+
+// front is what clients' sessions need beside settings. A reload makes another.
+type front struct {
+	tls            *tls.Config         // what clients see of TLS; nil for none
+	certificates   *certs.Certificates // in it; nil for none
+	tier           *backend.Tier       // the way to the mailbox servers
+	circuitBreaker backend.CircuitBreakerOptions
+	pace           backend.PaceOptions
+}
+
+// newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by
+// hash may pin the databases, and a tier puts its databases in force.
+func newFront(ctx context.Context, config *configs.Config, shared *mailboxState) (*front, error) {
+	f := &front{circuitBreaker: circuitBreaker(config.Breaker),
+		pace: backend.PaceOptions{PerSecond: config.Pace.SigninsPerSecond, For: config.Pace.For}}
+	var err error
+	if f.tls, f.certificates, err = clientTLS(config.TLS); err != nil {
+		return nil, err
+	}
+	if f.tier, err = newTier(ctx, config, shared); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// newTier builds the way to the mailbox servers.
+func newTier(ctx context.Context, config *configs.Config, shared *mailboxState) (*backend.Tier, error) {
+	connect := upstream(config)
+	options := backend.Options{
+		Routing:           routings[config.Routing],
+		Homes:             healthHomes(config),
+		Mode:              modes[config.Signin.Mode],
+		Certificates:      config.TLS.ClientCA != "",
+		Store:             shared.site,
+		Active:            shared.active,
+		OfferedMechanisms: shared.mechanisms,
+		SigninQueues:      shared.signinQueues,
+		CircuitBreakers:   shared.circuitBreakers,
+		SigninOutcomes:    shared.outcomes,
+		Upstream:          connect,
+		Timeouts:          serverTimeouts(config.Timeouts),
+		Now:               time.Now,
+	}
+	var err error
+	if options.Master, err = newMaster(config.Signin.Master); err != nil {
+		return nil, err
+	}
+	if options.Servers, err = mailboxServers(config, shared.report); err != nil {
+		return nil, err
+	}
+	if options.Databases, err = databaseOptions(config); err != nil {
+		return nil, err
+	}
+	known, err := newDirectories(config.Directory, connect.Wait, shared.report)
+	if err != nil {
+		return nil, err
+	}
+	options.Directory, options.Verifier, options.Close = known.source, known.verifier, known.close
+	tier, err := backend.New(ctx, options)
+	if err != nil {
+		known.close()
+		return nil, fmt.Errorf("databases: %w", err)
+	}
+	return tier, nil
+}
+
+// upstream connects to mailbox servers. The relay sets keep-alives when it takes a connection over.
+func upstream(config *configs.Config) proxy.Upstream {
+	return proxy.Upstream{Dialer: setup.Dialer{
+		Dialer: &net.Dialer{KeepAlive: -1}, ReceiveMemory: int(config.Relay.ServerBuffer),
+	}}
+}
+
+// newMaster returns the credential that opens every mailbox; nil if there is none.
+func newMaster(of configs.Master) (*backend.Master, error) {
+	if of.User == "" {
+		return nil, nil
+	}
+	password, err := configs.ReadPassword(of.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("signin.master.password_file: %w", err)
+	}
+	return &backend.Master{User: of.User, Password: secret.Value(password),
+		Separator: of.Form == configs.MasterSeparator}, nil
+}
+
+// hook has somebody else do what Portico cannot do itself.
+type hook interface {
+	backend.Hook
+	Restart(ctx context.Context, server string) error
+}
+
+// newHook returns what a hook of the configuration does; nil if there is none.
+func newHook(of configs.Hook) (hook, error) {
+	switch {
+	case len(of.Command) > 0:
+		return &hooks.Command{Program: of.Command, Timeout: of.Timeout}, nil
+	case of.URL == "":
+		return nil, nil
+	}
+	made := &hooks.HTTP{URL: of.URL, Timeout: of.Timeout}
+	var err error
+	if made.TLS, err = trusting(of.CA); err != nil {
+		return nil, fmt.Errorf("ca: %w", err)
+	}
+	if of.TokenFile != "" {
+		token, err := configs.ReadToken(of.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("token_file: %w", err)
+		}
+		made.Token = secret.Value(token)
+	}
+	return made, nil
+}

@@ -1,0 +1,92 @@
+package node
+
+import (
+	"cmp"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"portico/backend/secret"
+	"portico/configs"
+	"portico/health"
+	"portico/proxy"
+)
+
+// What probes and checks see of the client side.
+
+// clientListeners lists the listeners that take clients, as a client on this machine finds them.
+func (c *clientSide) clientListeners() []health.Listener {
+	var all []health.Listener
+	for i, addr := range c.listeners.addresses {
+		listener := c.config.started.Listeners[i]
+		if listener.ProxyProtocol { // it wants to hear from a proxy first
+			continue
+		}
+		all = append(all, health.Listener{Address: reachable(addr), Implicit: listener.TLS == configs.TLSImplicit,
+			StartTLS: listener.TLS == configs.TLSStartTLS})
+	}
+	slices.SortStableFunc(all, func(a, b health.Listener) int { return cmp.Compare(rank(a), rank(b)) })
+	return all
+}
+
+func rank(d health.Listener) int {
+	switch {
+	case d.Implicit:
+		return 0
+	case d.StartTLS:
+		return 1
+	}
+	return 2
+}
+
+// reachable is a listener's address, or loopback where it listens everywhere.
+func reachable(addr net.Addr) string {
+	at, err := netip.ParseAddrPort(addr.String())
+	if err != nil || !at.Addr().IsUnspecified() {
+		return addr.String()
+	}
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if at.Addr().Is6() && !at.Addr().Is4In6() {
+		loopback = netip.IPv6Loopback()
+	}
+	return netip.AddrPortFrom(loopback, at.Port()).String()
+}
+
+// admit is health.Admit.
+func (c *clientSide) admit(source netip.AddrPort, shown, password secret.Value) (revoke func()) {
+	return c.server.Admit(proxy.ProbePass{Source: source, Secret: shown, Password: password})
+}
+
+// load is what the relay counts, for the counter checks.
+func (c *clientSide) load() []health.Load {
+	byServer := make(map[string]*health.Load)
+	at := func(server string) *health.Load {
+		if byServer[server] == nil {
+			byServer[server] = &health.Load{Server: server}
+		}
+		return byServer[server]
+	}
+	for server, stats := range c.relay.Stats().Servers {
+		l := at(server)
+		l.Queued = stats.Queued
+		for _, h := range stats.Commands {
+			if h != nil {
+				l.Finished += h.Count
+				l.Spent += time.Duration(h.Sum)
+			}
+		}
+	}
+	for _, session := range c.server.Sessions() {
+		if session.Oldest > 0 {
+			l := at(session.Server)
+			l.Open++
+			l.Age += session.Oldest
+		}
+	}
+	all := make([]health.Load, 0, len(byServer))
+	for _, l := range byServer {
+		all = append(all, *l)
+	}
+	return all
+}
