@@ -88,16 +88,21 @@ func TestBadComparePlans(t *testing.T) {
 	work := "work: {profile: noop, users: u, password_file: pw, duration: 1s}\n"
 	lay(t, dir, map[string]string{"pw": "secret\n"})
 	for text, want := range map[string]string{
-		work: "needs targets",
+		work: "list the targets",
 		work + "targets: [{name: a, target: \"127.0.0.1:1\"}]\nbogus: 1\n":                           "bogus",
 		work + "targets: [{target: \"127.0.0.1:1\"}]\n":                                              "its own name",
 		work + "targets: [{name: a, target: \"127.0.0.1:1\"}, {name: a, target: \"127.0.0.1:2\"}]\n": "its own name",
 		work + "targets: [{name: a, target: \"192.0.2.1:1\"}]\n":                                     "loopback",
 		strings.Replace(work, "work: {", "work: {target: [x], ", 1) +
-			"targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "none in work",
+			"targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "none under work",
 		work + "base: b\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n":      `called "b"`,
 		work + "rounds: 5000\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n": "1000 rounds",
 		work + "targets: [{name: a, target: \"127.0.0.1:1\", pid_file: pw}]\n": "pid file",
+		strings.Replace(work, "work: {", "work: {pid: [1], ", 1) +
+			"targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "not to the work",
+		strings.Replace(work, "1s", "0s", 1) + "targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "duration 0s",
+		strings.Replace(work, "1s", "1s, rate: 0", 1) +
+			"targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "rate 0",
 	} {
 		lay(t, dir, map[string]string{"plan.yaml": text})
 		plan, err := LoadComparePlan(filepath.Join(dir, "plan.yaml"))

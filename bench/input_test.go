@@ -98,6 +98,11 @@ func TestReadPasswords(t *testing.T) {
 		{"open sesame\n", "open sesame,open sesame"},
 		{"a:b", "a:b,a:b"},
 		{"user2:two\nuser1:o:ne\r\n", "o:ne,two"},
+		{"user1:one\n", ""}, // and none for user2
+		{"\ufeffopen sesame\r\n", "open sesame,open sesame"},
+		{"\ufeffuser1:one\nuser2:two", "one,two"},
+		{"user0:" + strings.Repeat("x", 70_000) + "\nuser1:one\n\nuser2:two\n", "one,two"},
+		{"user1:one\nuser2:two\nuser1:three\n", ""},
 		{"user1:one\nuser3:three\n", ""},
 		{"user1:one\nnonsense\n", ""},
 		{"", ""},

@@ -119,11 +119,13 @@ func (o *Options) complete() error {
 	check(len(o.Users) > 0, "no user")
 	check(o.Profile != nil, "no profile")
 	check(o.Sessions > 0 && o.Sessions <= MaxSessions, "%d sessions: must be 1 to %d", o.Sessions, MaxSessions)
-	check(o.Duration > 0 && o.Duration <= MaxDuration, "duration %v: must be at most %v", o.Duration, MaxDuration)
-	check(o.Ramp >= 0 && o.Ramp <= MaxDuration, "ramp %v: must be at most %v", o.Ramp, MaxDuration)
-	check(o.WarmUp >= 0 && o.WarmUp <= MaxDuration, "warm-up %v: must be at most %v", o.WarmUp, MaxDuration)
-	check(o.Timeout > 0 && o.Timeout <= maxLatency, "time-out %v: must be at most %v", o.Timeout, maxLatency)
-	check(o.Grace > 0 && o.Grace <= time.Minute, "grace %v: must be at most a minute", o.Grace)
+	check(o.Duration > 0 && o.Duration <= MaxDuration, "duration %v: must be above 0 and at most %v", o.Duration,
+		MaxDuration)
+	check(o.Ramp >= 0 && o.Ramp <= MaxDuration, "ramp %v: must be 0 to %v", o.Ramp, MaxDuration)
+	check(o.WarmUp >= 0 && o.WarmUp <= MaxDuration, "warm-up %v: must be 0 to %v", o.WarmUp, MaxDuration)
+	check(o.Timeout > 0 && o.Timeout <= maxLatency, "time-out %v: must be above 0 and at most %v", o.Timeout,
+		maxLatency)
+	check(o.Grace > 0 && o.Grace <= time.Minute, "grace %v: must be above 0 and at most a minute", o.Grace)
 	check(!o.Closed || o.Rate == 0, "a closed loop has no rate: leave out one of the two")
 	check(o.Backlog > 0 && o.Backlog <= maxBacklog, "backlog %d: must be 1 to %d", o.Backlog, maxBacklog)
 	check(o.TLS == TLSNone || o.TLSConfig != nil, "no TLS configuration")
@@ -132,8 +134,8 @@ func (o *Options) complete() error {
 	if o.Profile != nil && !o.Closed && o.Rate == 0 {
 		o.Rate = o.Profile.PerSession * float64(o.Sessions)
 	}
-	check(o.Closed || o.Rate >= minRate && o.Rate <= maxRate, "rate %v: must be %v to %d a second", o.Rate,
-		minRate, maxRate)
+	check(o.Closed || o.Rate >= minRate && o.Rate <= maxRate, "rate %v: must be at least one a day and at most %d a second",
+		o.Rate, maxRate)
 	if o.RunID == "" {
 		o.RunID = fmt.Sprintf("%x", time.Now().UnixNano())
 	}

@@ -20,7 +20,7 @@ import (
 	"portico/backend/secret"
 )
 
-// Plan is a run as users write it, in flags or in a file. Zero values have defaults.
+// Plan is a run as users write it, in flags or in a file. What is not given, nil or zero, has a default.
 type Plan struct {
 	Target     []string `yaml:"target"` // host:port
 	TLS        TLSMode  `yaml:"tls"`
@@ -28,34 +28,34 @@ type Plan struct {
 	Insecure   bool     `yaml:"insecure"`    // certificates are not verified
 	ServerName string   `yaml:"server_name"` // name that certificates must have; the target's host by default
 	// PEM file with the client's certificate; {user} in the file name stands for the user
-	Cert         string        `yaml:"cert"`
-	Key          string        `yaml:"key"`         // PEM file with its key, likewise; the same file by default
-	TLSVersion   string        `yaml:"tls_version"` // only 1.2 or 1.3; the best version of both sides by default
-	Curve        string        `yaml:"tls_curve"`   // only X25519, P256 or X25519MLKEM768
-	Users        string        `yaml:"users"`       // a name, or a pattern: see ParseUsers
-	PasswordFile string        `yaml:"password_file"`
-	Mechanism    Mechanism     `yaml:"mechanism"`
-	ID           bool          `yaml:"id"`
-	Compress     bool          `yaml:"compress"`
-	Profile      string        `yaml:"profile"`
-	Replay       string        `yaml:"replay"` // a recording, instead of a profile
-	Speed        float64       `yaml:"speed"`  // of a replay
-	Verify       Verify        `yaml:"verify"`
-	Sessions     int           `yaml:"sessions"`
-	Closed       bool          `yaml:"closed"`
-	Rate         float64       `yaml:"rate"`
-	Duration     time.Duration `yaml:"duration"`
-	Ramp         time.Duration `yaml:"ramp"`
-	WarmUp       time.Duration `yaml:"warmup"`
-	Timeout      time.Duration `yaml:"timeout"`
-	Grace        time.Duration `yaml:"grace"`
-	Backlog      int           `yaml:"backlog"`
-	Source       []string      `yaml:"source"` // addresses
-	Seed         uint64        `yaml:"seed"`
-	PIDs         []int         `yaml:"pid"`
-	PIDFile      string        `yaml:"pid_file"`
-	Units        []string      `yaml:"unit"`
-	FailIf       []string      `yaml:"fail_if"` // see ParseCondition
+	Cert         string         `yaml:"cert"`
+	Key          string         `yaml:"key"`         // PEM file with its key, likewise; the same file by default
+	TLSVersion   string         `yaml:"tls_version"` // only 1.2 or 1.3; the best version of both sides by default
+	Curve        string         `yaml:"tls_curve"`   // only X25519, P256 or X25519MLKEM768
+	Users        string         `yaml:"users"`       // a name, or a pattern: see ParseUsers
+	PasswordFile string         `yaml:"password_file"`
+	Mechanism    Mechanism      `yaml:"mechanism"`
+	ID           bool           `yaml:"id"`
+	Compress     bool           `yaml:"compress"`
+	Profile      string         `yaml:"profile"`
+	Replay       string         `yaml:"replay"` // a recording, instead of a profile
+	Speed        *float64       `yaml:"speed"`  // of a replay
+	Verify       Verify         `yaml:"verify"`
+	Sessions     *int           `yaml:"sessions"`
+	Closed       bool           `yaml:"closed"`
+	Rate         *float64       `yaml:"rate"`
+	Duration     *time.Duration `yaml:"duration"`
+	Ramp         *time.Duration `yaml:"ramp"`
+	WarmUp       time.Duration  `yaml:"warmup"`
+	Timeout      *time.Duration `yaml:"timeout"`
+	Grace        *time.Duration `yaml:"grace"`
+	Backlog      *int           `yaml:"backlog"`
+	Source       []string       `yaml:"source"` // addresses
+	Seed         uint64         `yaml:"seed"`
+	PIDs         []int          `yaml:"pid"`
+	PIDFile      string         `yaml:"pid_file"`
+	Units        []string       `yaml:"unit"`
+	FailIf       []string       `yaml:"fail_if"` // see ParseCondition
 }
 
 // ComparePlan is a comparison as users write it.
@@ -68,27 +68,34 @@ type ComparePlan struct {
 
 // RivalEntry is one target of a comparison, with the settings that may differ between targets.
 type RivalEntry struct {
-	Name       string  `yaml:"name"`
-	Target     string  `yaml:"target"`
-	TLS        TLSMode `yaml:"tls"`
-	CA         string  `yaml:"ca"`
-	Insecure   bool    `yaml:"insecure"`
-	ServerName string  `yaml:"server_name"`
-	PIDs       []int   `yaml:"pid"`
-	PIDFile    string  `yaml:"pid_file"`
-	Unit       string  `yaml:"unit"`
+	Name       string   `yaml:"name"`
+	Target     string   `yaml:"target"`
+	TLS        *TLSMode `yaml:"tls"` // nil is that of the work
+	CA         string   `yaml:"ca"`
+	Insecure   *bool    `yaml:"insecure"` // nil is that of the work
+	ServerName string   `yaml:"server_name"`
+	PIDs       []int    `yaml:"pid"`
+	PIDFile    string   `yaml:"pid_file"`
+	Unit       string   `yaml:"unit"`
 }
+
+// defaultProfile is what sessions do by default.
+const defaultProfile = "noop"
 
 // Options turns a plan into options. It reads files and looks up names, and refuses targets beyond loopback unless
 // allowRemote is set.
 func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Options, error) {
 	o := Options{
-		TLS: p.TLS, Mechanism: p.Mechanism, ID: p.ID, Compress: p.Compress, Verify: p.Verify, Sessions: p.Sessions,
-		Duration: p.Duration, Ramp: p.Ramp, WarmUp: p.WarmUp,
-		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Grace: p.Grace, Seed: p.Seed,
-		Speed: p.Speed,
+		TLS: p.TLS, Mechanism: p.Mechanism, ID: p.ID, Compress: p.Compress, Verify: p.Verify,
+		Sessions: orDefault(p.Sessions), Closed: p.Closed, Rate: orDefault(p.Rate), Backlog: orDefault(p.Backlog),
+		Speed: orDefault(p.Speed), Seed: p.Seed,
+		Duration: orDefault(p.Duration), Ramp: orDefault(p.Ramp), WarmUp: p.WarmUp, Timeout: orDefault(p.Timeout),
+		Grace: orDefault(p.Grace),
 	}
-	var err error
+	err := p.check()
+	if err != nil {
+		return o, err
+	}
 	if o.FailIf, err = ParseConditions(p.FailIf); err != nil {
 		return o, err
 	}
@@ -118,7 +125,7 @@ func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Optio
 	if p.Replay != "" {
 		o.Profile, err = LoadReplay(p.Replay)
 	} else {
-		o.Profile, err = LoadProfile(p.Profile)
+		o.Profile, err = LoadProfile(cmp.Or(p.Profile, defaultProfile))
 	}
 	if err != nil {
 		return o, err
@@ -157,11 +164,8 @@ const ofUser = "{user}"
 
 // giveCertificates reads the certificates that clients present, and sets them in the users.
 func (p *Plan) giveCertificates(users []User) error {
-	if p.Cert == "" && p.Key == "" {
+	if p.Cert == "" {
 		return nil
-	}
-	if p.Cert == "" || p.TLS == TLSNone {
-		return fmt.Errorf("a client certificate needs cert, and tls starttls or implicit")
 	}
 	var shared *tls.Certificate
 	for i := range users {
@@ -245,8 +249,12 @@ func LoadComparePlan(file string) (*ComparePlan, error) {
 	if err := yaml.UnmarshalWithOptions(text, plan, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if len(plan.Targets) == 0 || len(plan.Work.Target) > 0 {
+	work := &plan.Work
+	if len(plan.Targets) == 0 || len(work.Target) > 0 {
 		return nil, fmt.Errorf("%s: list the targets under targets, and none under work", file)
+	}
+	if len(work.PIDs) > 0 || work.PIDFile != "" || len(work.Units) > 0 {
+		return nil, fmt.Errorf("%s: give pid, pid_file and unit to the targets, not to the work", file)
 	}
 	names := make(map[string]bool)
 	for i := range plan.Targets {
@@ -257,9 +265,9 @@ func LoadComparePlan(file string) (*ComparePlan, error) {
 		names[t.Name] = true
 		relative(file, &t.CA, &t.PIDFile)
 	}
-	relative(file, &plan.Work.CA, &plan.Work.PasswordFile, &plan.Work.Cert, &plan.Work.Key, &plan.Work.Replay)
-	if strings.ContainsAny(plan.Work.Profile, "/.") {
-		relative(file, &plan.Work.Profile)
+	relative(file, &work.CA, &work.PasswordFile, &work.Cert, &work.Key, &work.Replay)
+	if strings.ContainsAny(work.Profile, "/.") {
+		relative(file, &work.Profile)
 	}
 	return plan, nil
 }
@@ -277,22 +285,7 @@ func (p *ComparePlan) Contestants(ctx context.Context, r Resolver, allowRemote b
 	var all []Contestant
 	var errs []error
 	for _, t := range p.Targets {
-		plan := p.Work
-		plan.Target, plan.PIDs, plan.PIDFile = []string{t.Target}, t.PIDs, t.PIDFile
-		if t.TLS != TLSNone {
-			plan.TLS = t.TLS
-		}
-		if t.CA != "" {
-			plan.CA = t.CA
-		}
-		if t.ServerName != "" {
-			plan.ServerName = t.ServerName
-		}
-		plan.Insecure = plan.Insecure || t.Insecure
-		plan.Units = nil
-		if t.Unit != "" {
-			plan.Units = []string{t.Unit}
-		}
+		plan := p.Work.against(t)
 		o, err := plan.Options(ctx, r, allowRemote)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", t.Name, err))
@@ -300,4 +293,19 @@ func (p *ComparePlan) Contestants(ctx context.Context, r Resolver, allowRemote b
 		all = append(all, Contestant{Name: t.Name, Options: o})
 	}
 	return all, errors.Join(errs...)
+}
+
+// against returns the plan for one target. The plan's own settings about TLS are for targets with TLS.
+func (p Plan) against(t RivalEntry) Plan {
+	p.Target, p.PIDs, p.PIDFile, p.Units = []string{t.Target}, t.PIDs, t.PIDFile, nil
+	if t.Unit != "" {
+		p.Units = []string{t.Unit}
+	}
+	if t.TLS != nil && *t.TLS == TLSNone && p.TLS != TLSNone {
+		p.CA, p.Insecure, p.ServerName, p.Cert, p.Key, p.TLSVersion, p.Curve = "", false, "", "", "", "", ""
+	}
+	p.TLS = *cmp.Or(t.TLS, &p.TLS)
+	p.Insecure = *cmp.Or(t.Insecure, &p.Insecure)
+	p.CA, p.ServerName = cmp.Or(t.CA, p.CA), cmp.Or(t.ServerName, p.ServerName)
+	return p
 }

@@ -1,12 +1,12 @@
 package bench
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -84,7 +84,8 @@ func checkName(name string) error {
 }
 
 // ReadPasswords returns the users with their passwords from a file. The file has one line with the password of all
-// users, or lines NAME:PASSWORD that name every user.
+// users, or lines NAME:PASSWORD that name every user. A single line that begins with the name of a user and a colon is
+// the second form.
 func ReadPasswords(file string, names []string) ([]User, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -103,30 +104,30 @@ func ReadPasswords(file string, names []string) ([]User, error) {
 	return users, nil
 }
 
+// byteOrderMark begins text files of some editors.
+const byteOrderMark = "\ufeff"
+
 func givePasswords(text []byte, names []string) ([]User, error) {
 	if bytes.ContainsRune(text, 0) {
 		return nil, fmt.Errorf("it holds a NUL")
 	}
-	var lines []string
-	for scan := bufio.NewScanner(bytes.NewReader(text)); scan.Scan(); {
-		if line := strings.TrimSuffix(scan.Text(), "\r"); line != "" {
-			lines = append(lines, line)
+	var lines []string // by number; empty ones are skipped later
+	filled := 0
+	for line := range strings.Lines(strings.TrimPrefix(string(text), byteOrderMark)) {
+		if lines = append(lines, strings.TrimRight(line, "\r\n")); lines[len(lines)-1] != "" {
+			filled++
 		}
 	}
 	users := make([]User, len(names))
-	if len(lines) == 1 {
+	if line := strings.Join(lines, ""); filled == 1 && !isForUser(line, names) {
 		for i, name := range names {
-			users[i] = User{Name: name, Password: Password(lines[0])}
+			users[i] = User{Name: name, Password: Password(line)}
 		}
 		return users, nil
 	}
-	passwords := make(map[string]Password, len(lines))
-	for n, line := range lines {
-		name, password, found := strings.Cut(line, ":")
-		if !found {
-			return nil, fmt.Errorf("line %d has no colon; write one password for all, or lines NAME:PASSWORD", n+1)
-		}
-		passwords[name] = Password(password)
+	passwords, err := readPasswords(lines)
+	if err != nil {
+		return nil, err
 	}
 	for i, name := range names {
 		password, known := passwords[name]
@@ -136,4 +137,29 @@ func givePasswords(text []byte, names []string) ([]User, error) {
 		users[i] = User{Name: name, Password: password}
 	}
 	return users, nil
+}
+
+// isForUser reports whether a line is NAME:PASSWORD with one of the names.
+func isForUser(line string, names []string) bool {
+	name, _, found := strings.Cut(line, ":")
+	return found && slices.Contains(names, name)
+}
+
+// readPasswords reads lines NAME:PASSWORD. Its errors show no part of a line.
+func readPasswords(lines []string) (map[string]Password, error) {
+	passwords := make(map[string]Password, len(lines))
+	for i, line := range lines {
+		if line == "" {
+			continue
+		}
+		name, password, found := strings.Cut(line, ":")
+		if !found {
+			return nil, fmt.Errorf("line %d has no colon; write one password for all, or lines NAME:PASSWORD", i+1)
+		}
+		if _, twice := passwords[name]; twice {
+			return nil, fmt.Errorf("line %d names a user of an earlier line", i+1)
+		}
+		passwords[name] = Password(password)
+	}
+	return passwords, nil
 }

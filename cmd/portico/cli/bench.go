@@ -10,14 +10,27 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"portico/health/admin/table"
 )
 
 func newBench() *cobra.Command {
-	return group(&cobra.Command{Use: "bench", Short: "Load-test an IMAP server and measure it"},
+	cmd := &cobra.Command{Use: "bench", Short: "Load-test an IMAP server and measure it", PersistentPreRunE: noEmptyFlag}
+	return group(cmd,
 		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchMerge(),
 		newBenchClean())
+}
+
+// noEmptyFlag refuses a flag with an empty text, such as that of an unset variable of a script: the command would do
+// something else without a word.
+func noEmptyFlag(cmd *cobra.Command, _ []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
+			err = fmt.Errorf("--%s is empty: give a value, or leave it out", f.Name)
+		}
+	})
+	return err
 }
 
 // allowRemoteFlag gives a command --allow-remote. Each command that could put load on another machine has it.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
@@ -30,6 +31,9 @@ Exit status: 0 no mailbox is left, 1 some are left, 2 the command failed.`,
 	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if len(plan.Target) > 1 || len(plan.Source) > 1 {
+			return errors.New("clean takes one target and one source address: run it for each target")
+		}
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
 		o, err := plan.Options(ctx, net.DefaultResolver, *remote)

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -32,7 +34,7 @@ func connectionFlags(cmd *cobra.Command, p *bench.Plan) {
 		"how to sign in: `login, plain, xoauth2, oauthbearer or external`; external needs --cert")
 	flags.BoolVar(&p.ID, "id", false, "send ID after each sign-in")
 	flags.BoolVar(&p.Compress, "compress", false, "compress connections after sign-in (COMPRESS=DEFLATE)")
-	flags.DurationVar(&p.Timeout, "timeout", bench.DefaultTimeout,
+	durationVar(flags, &p.Timeout, "timeout", bench.DefaultTimeout.String(),
 		"longest `time` from sending a command to its answer; untagged responses do not extend it")
 	flags.StringArrayVar(&p.Source, "source", nil, "source `address`; if repeated, sessions use the addresses in turn")
 	cmd.MarkFlagRequired("target")
@@ -56,30 +58,33 @@ func tlsFlags(flags *pflag.FlagSet, p *bench.Plan) {
 
 // workFlags gives a command the flags about what sessions do.
 func workFlags(flags *pflag.FlagSet, p *bench.Plan) {
-	flags.StringVar(&p.Profile, "profile", "noop",
-		"what sessions do: a `name` from bench profile list, or a file (with a / or . in its name)")
+	flags.StringVar(&p.Profile, "profile", "",
+		"what sessions do: a `name` from bench profile list, or a file (with a / or . in its name); the "+
+			"default is noop")
 	flags.StringVar(&p.Replay, "replay", "",
 		"play the sessions of this recording at their own times: a `file` from bench profile from-log")
-	flags.Float64Var(&p.Speed, "speed", 0, "`speed` of a replay, 0.01 to 1000: 2 is twice as fast; the default is 1")
+	floatVar(flags, &p.Speed, "speed", "1", "`speed` of a replay, 0.01 to 1000: 2 is twice as fast")
 	flags.TextVar(&p.Verify, "verify", bench.VerifyAll,
 		"which answers to check: `all or wire`; wire checks no contents, for bench sink")
-	flags.IntVar(&p.Sessions, "sessions", bench.DefaultSessions, "number of sessions, `at most` 50000")
+	intVar(flags, &p.Sessions, "sessions", bench.DefaultSessions,
+		"`number` of sessions, at most 50000; session 1 takes the first user, and so on")
 	flags.BoolVar(&p.Closed, "closed", false,
 		"closed loop: a session starts its next operation when the previous one has ended")
-	flags.Float64Var(&p.Rate, "rate", 0,
+	floatVar(flags, &p.Rate, "rate", "",
 		"`operations` per second, of all sessions together; the default is the profile's rate")
-	flags.IntVar(&p.Backlog, "backlog", bench.DefaultBacklog,
+	intVar(flags, &p.Backlog, "backlog", bench.DefaultBacklog,
 		"`operations` of one session that may wait to start; older ones are dropped and count as errors")
 	flags.Uint64Var(&p.Seed, "seed", 1, "`number` that seeds the sessions' random choices")
 }
 
 // phaseFlags gives a command the flags about the phases of a run.
 func phaseFlags(flags *pflag.FlagSet, p *bench.Plan) {
-	flags.DurationVar(&p.Duration, "duration", bench.DefaultDuration, "measured time, `at most` 24h")
-	flags.DurationVar(&p.Ramp, "ramp", 0, "`time` before the warm-up, in which sessions sign in")
+	durationVar(flags, &p.Duration, "duration", bench.DefaultDuration.String(),
+		"measured `time`, at most 24h; of a replay, the whole recording by default")
+	durationVar(flags, &p.Ramp, "ramp", "", "`time` before the warm-up, in which sessions sign in")
 	flags.DurationVar(&p.WarmUp, "warmup", 0,
 		"`time` between ramp and measurement, in which operations run but do not count")
-	flags.DurationVar(&p.Grace, "grace", bench.DefaultGrace,
+	durationVar(flags, &p.Grace, "grace", bench.DefaultGrace.String(),
 		"longest `time` for operations that end after the measured time, at most 1m")
 }
 
@@ -92,20 +97,44 @@ func verdictFlags(flags *pflag.FlagSet, p *bench.Plan) {
 	flags.StringArrayVar(&p.Units, "unit", nil, "systemd `unit` under load, measured likewise; may be repeated")
 }
 
-// checkReplay refuses flags whose values come from the recording, and leaves the duration to the recording unless the
-// user has set it.
-func checkReplay(cmd *cobra.Command, p *bench.Plan) error {
-	if p.Replay == "" {
-		return nil
+// optional is the value of a flag that tells a value of 0 from none: without the flag, the variable stays nil. It
+// implements pflag.Value.
+type optional[T any] struct {
+	to    **T
+	kind  string
+	parse func(string) (T, error)
+}
+
+// String implements pflag.Value.
+func (o optional[T]) String() string {
+	if o.to == nil || *o.to == nil {
+		return ""
 	}
-	for _, name := range []string{"profile", "sessions", "rate", "closed"} {
-		if cmd.Flags().Changed(name) {
-			return fmt.Errorf("--%s and --replay: a recording has its own sessions and times; leave out one "+
-				"of the two", name)
-		}
-	}
-	if !cmd.Flags().Changed("duration") {
-		p.Duration = 0 // that of the recording
-	}
-	return nil
+	return fmt.Sprint(**o.to)
+}
+
+// Type implements pflag.Value.
+func (o optional[T]) Type() string { return o.kind }
+
+// Set implements pflag.Value.
+func (o optional[T]) Set(text string) error {
+	value, err := o.parse(text)
+	*o.to = &value
+	return err
+}
+
+// durationVar adds a flag for a duration. Help shows otherwise as the default; the variable is nil then.
+func durationVar(flags *pflag.FlagSet, to **time.Duration, name, otherwise, usage string) {
+	flags.VarPF(optional[time.Duration]{to, "duration", time.ParseDuration}, name, "", usage).DefValue = otherwise
+}
+
+// intVar is durationVar for a whole number.
+func intVar(flags *pflag.FlagSet, to **int, name string, otherwise int, usage string) {
+	flags.VarPF(optional[int]{to, "int", strconv.Atoi}, name, "", usage).DefValue = strconv.Itoa(otherwise)
+}
+
+// floatVar is durationVar for a number.
+func floatVar(flags *pflag.FlagSet, to **float64, name, otherwise, usage string) {
+	parse := func(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
+	flags.VarPF(optional[float64]{to, "float64", parse}, name, "", usage).DefValue = otherwise
 }

@@ -103,9 +103,6 @@ func (r *benchRun) do(ctx context.Context) error {
 
 // options checks the flags against each other and reads them into options.
 func (r *benchRun) options(ctx context.Context) (bench.Options, error) {
-	if err := checkReplay(r.cmd, r.plan); err != nil {
-		return bench.Options{}, err
-	}
 	if r.rounds < 1 || r.rounds > maxRounds || r.rounds > 1 && r.page+r.watch.hdr != "" {
 		return bench.Options{}, fmt.Errorf("--rounds %d: give a number from 1 to %d, and only 1 with --report or "+
 			"--hdr", r.rounds, maxRounds)

@@ -44,7 +44,7 @@ func (r *benchRun) findRate(ctx context.Context, o bench.Options) (*bench.Search
 		return nil, errors.New("--find-rate searches for a rate, and --closed has none: leave out one of the two")
 	}
 	replayed := r.plan.Replay != ""
-	if !r.cmd.Flags().Changed("duration") && !replayed {
+	if r.plan.Duration == nil && !replayed {
 		o.Duration = searchStep
 	}
 	errOut := r.cmd.ErrOrStderr()

@@ -52,7 +52,10 @@ with --verify wire, or with the profiles fetch-5k and fetch-1m. Sink stops after
 			return err
 		}
 		if o.duration <= 0 || o.duration > maxSinkTime {
-			return fmt.Errorf("--duration %v: the longest is %v", o.duration, maxSinkTime)
+			return fmt.Errorf("--duration %v: must be above 0 and at most %v", o.duration, maxSinkTime)
+		}
+		if (o.cert == "") != (o.key == "") || o.ca != "" && o.cert != "" {
+			return errors.New("give --cert and --key together, or --make-ca alone")
 		}
 		return runSink(ctx, o, cmd.OutOrStdout())
 	}

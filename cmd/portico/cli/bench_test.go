@@ -105,7 +105,8 @@ func TestBenchFindRate(t *testing.T) {
 	}
 	for more, says := range map[string]string{
 		"--find-rate p99": "write for example", "--find-rate p99<1s --rounds 2": "--rounds",
-		"--find-rate p99<1s --closed --rate 0": "--closed",
+		"--find-rate p99<1s --closed": "a closed loop has no rate",
+		"--find-rate p99<1s --live":   "--live",
 	} {
 		if status, _, errs := command(append(common, strings.Fields(more)...)...); status != StatusFailed ||
 			!strings.Contains(errs, says) {
@@ -193,6 +194,10 @@ func TestBenchClean(t *testing.T) {
 	if status, out, errs := command(common...); status != StatusFine || strings.Contains(out+errs, "hush") {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
+	if status, _, errs := command(append(common, "--target", addr)...); status != StatusFailed ||
+		!strings.Contains(errs, "one target") {
+		t.Errorf("two targets: status %d, %q", status, errs)
+	}
 	if status, _, errs := command(append(common, "--profile", "nothing")...); status != StatusFailed ||
 		!strings.Contains(errs, "nothing") {
 		t.Errorf("status %d, %q", status, errs)
@@ -207,15 +212,24 @@ func TestBenchRefuses(t *testing.T) {
 		{"--duration 25h", "duration 25h"},
 		{"--output xml", "it must be table, wide, list, json or name"},
 		{"--tls perhaps", "none, starttls, implicit"},
-		{"--tls-version 1.1", "neither 1.2 nor 1.3"},
-		{"--tls-curve P521", "X25519"},
+		{"--tls implicit --tls-version 1.1", "neither 1.2 nor 1.3"},
+		{"--tls implicit --tls-curve P521", "X25519"},
 		{"--users user%d", "users"},
 		{"--profile nothing", "noop"},
 		{"--source here", "source"},
 		{"--pid 99999999", "no process"},
-		{"--closed --rate 5", "a closed loop has no rate"},
+		{"--closed --rate 5", "closed loop has no rate"},
 		{"--mechanism digest-md5", "login, plain, xoauth2, oauthbearer, external"},
-		{"--cert a.pem", "needs cert, and tls starttls or implicit"},
+		{"--cert a.pem", "cert has no effect: connections do not use TLS"},
+		{"--tls-version 1.3 --insecure", "tls-version has no effect"},
+		{"--duration 0s", "duration 0s"},
+		{"--sessions 0", "sessions 0"},
+		{"--rate 0", "rate 0"},
+		{"--rate NaN", "rate NaN"},
+		{"--rate 0.000001", "at least one a day"},
+		{"--duration -1s", "must be above 0"},
+		{"--sessions many", "a whole number"},
+		{"--replay=", "--replay is empty"},
 		{"--fail-if p99>100", "write a number with its unit"},
 	} {
 		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords},
@@ -224,9 +238,14 @@ func TestBenchRefuses(t *testing.T) {
 			t.Errorf("%s: status %d, %q", c.change, status, errs)
 		}
 	}
-	if status, _, errs := command("bench", "sink", "--listen", "0.0.0.0:0"); status != StatusFailed ||
-		!strings.Contains(errs, "--allow-remote") {
-		t.Errorf("sink: status %d, %q", status, errs)
+	for more, says := range map[string]string{
+		"--listen 0.0.0.0:0": "--allow-remote", "--duration 0s": "--duration 0s", "--key k.pem": "--cert and --key",
+		"--make-ca ca.pem --cert c.pem": "--make-ca",
+	} {
+		if status, _, errs := command(append([]string{"bench", "sink"}, strings.Fields(more)...)...); status !=
+			StatusFailed || !strings.Contains(errs, says) {
+			t.Errorf("sink %s: status %d, %q", more, status, errs)
+		}
 	}
 }
 
