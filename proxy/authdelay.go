@@ -90,12 +90,12 @@ func (d *authDelays) known(key netip.Prefix, user string, now time.Time) bool {
 }
 
 // count adds a failure to an entry and returns how long that means to wait.
-func (d *authDelays) count(key uint64, of failureKey, now time.Time, o AuthDelayOptions) time.Duration {
+func (d *authDelays) count(key uint64, owner failureKey, now time.Time, o AuthDelayOptions) time.Duration {
 	f := d.failed[key]
 	if now.Unix()-f.last >= int64(o.Forget/time.Second) {
 		f.n = 0
 	}
-	f = failures{n: min(f.n+1, maxDoublings), last: now.Unix(), owner: of}
+	f = failures{n: min(f.n+1, maxDoublings), last: now.Unix(), owner: owner}
 	makeRoom(d.failed)
 	d.failed[key] = f
 	return min(o.First<<(f.n-1), o.Longest)

@@ -37,21 +37,21 @@ type AuthDelay struct {
 // AuthDelays lists all authentication delays, the latest failures first.
 func (s *Server) AuthDelays() []AuthDelay {
 	all := make(map[failureKey]*AuthDelay)
-	of := func(c failureKey) *AuthDelay {
-		if all[c] == nil {
-			all[c] = &AuthDelay{Address: c.address, User: c.user}
+	delayOf := func(key failureKey) *AuthDelay {
+		if all[key] == nil {
+			all[key] = &AuthDelay{Address: key.address, User: key.user}
 		}
-		return all[c]
+		return all[key]
 	}
 	s.authDelays.each(s.Settings().AuthDelay, func(f failures, wait time.Duration) {
-		p := of(f.owner)
+		p := delayOf(f.owner)
 		p.Failures, p.Wait, p.Last = int(f.n), wait, time.Unix(f.last, 0)
 	})
 	s.guesses.each(func(b *bucket) {
 		if b.left >= b.rate.burst && len(b.waiting) == 0 {
 			return
 		}
-		p := of(b.owner)
+		p := delayOf(b.owner)
 		p.Guesses, p.Burst, p.Held = b.left, b.rate.burst, len(b.waiting)
 	})
 	list := make([]AuthDelay, 0, len(all))
@@ -93,11 +93,11 @@ func (d *authDelays) each(o AuthDelayOptions, yield func(f failures, wait time.D
 	}
 }
 
-func (d *authDelays) forget(of map[failureKey]bool) {
+func (d *authDelays) forget(owners map[failureKey]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for key, f := range d.failed {
-		if of[f.owner] {
+		if owners[f.owner] {
 			delete(d.failed, key)
 		}
 	}
@@ -114,11 +114,11 @@ func (g *guessLimiter) each(yield func(*bucket)) {
 }
 
 // fill fills buckets, and admits the guesses that wait for them.
-func (g *guessLimiter) fill(of map[failureKey]bool) {
+func (g *guessLimiter) fill(owners map[failureKey]bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for key, b := range g.buckets {
-		if !of[b.owner] {
+		if !owners[b.owner] {
 			continue
 		}
 		b.left = b.rate.burst

@@ -82,8 +82,8 @@ func credentialOwner(login string) string {
 }
 
 // draw returns the draw from one bucket. The keys of buckets are hashes, as those of authDelays are.
-func (g *guessLimiter) draw(of failureKey, r rate) tokenDraw {
-	return tokenDraw{maphash.Comparable(g.seed, of), r, of}
+func (g *guessLimiter) draw(owner failureKey, r rate) tokenDraw {
+	return tokenDraw{maphash.Comparable(g.seed, owner), r, owner}
 }
 
 // draws returns the draws of a guess at a user's credential. There is no draw for the address alone if it is apart

@@ -103,21 +103,21 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 // commands collects the metrics per verb and server. There may be hundreds of series, so they come in the order of the
 // page: sorting them is then fast.
 func (c *relayCollector) commands(ch chan<- prometheus.Metric, names []string, stats *relay.Stats) {
-	at := make([]*dto.LabelPair, len(names))
+	serverLabels := make([]*dto.LabelPair, len(names))
 	for i, name := range names {
-		at[i] = labelPair("server", name)
+		serverLabels[i] = labelPair("server", name)
 	}
 	for _, v := range verbsByName {
 		for i, name := range names {
 			if h := stats.Servers[name].Commands[v]; h != nil {
-				ch <- histogramMetric{c.duration, h, []*dto.LabelPair{verbLabels[v], at[i]}}
+				ch <- histogramMetric{c.duration, h, []*dto.LabelPair{verbLabels[v], serverLabels[i]}}
 			}
 		}
 		for _, r := range resultsByName {
 			for i, name := range names {
 				if n := stats.Servers[name].Results[v][r]; n > 0 {
 					ch <- &counterMetric{c.results, float64(n), []*dto.LabelPair{verbLabels[v],
-						resultLabels[r], at[i]}}
+						resultLabels[r], serverLabels[i]}}
 				}
 			}
 		}

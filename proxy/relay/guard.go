@@ -40,9 +40,9 @@ func (s *session) findForbidden(p []byte, literal bool, event wire.CommandEvent)
 	case !literal && event != wire.CommandEnd && s.current != nil && s.current.grammar != nil:
 		s.current.grammar.Feed(p)
 	}
-	at := g.forbidden.Find(p)
+	offset := g.forbidden.Find(p)
 	g.inDoubt = g.inDoubt || g.forbidden.MayContinue()
-	return at
+	return offset
 }
 
 // beginCommand gives a new command its grammar.

@@ -64,31 +64,31 @@ func newThread(kept int, panicked func(value any, stack []byte)) (*thread, error
 // isKept says whether a descriptor is kept back. The system gives the lowest free number, so all lower ones are taken.
 func (th *thread) isKept(fd int) bool { return th.kept > 0 && fd >= th.kept }
 
-func (th *thread) control(op, fd int, at int32, events uint32) error {
-	return th.poller.Control(op, fd, at, th.slots[at].generation, events)
+func (th *thread) control(op, fd int, number int32, events uint32) error {
+	return th.poller.Control(op, fd, number, th.slots[number].generation, events)
 }
 
-// watch adds a descriptor to the epoll set.
-func (th *thread) watch(fd int, of watched, events uint32) (at int32, err error) {
+// watch adds a descriptor to the epoll set, and returns the number of its slot.
+func (th *thread) watch(fd int, target watched, events uint32) (number int32, err error) {
 	if n := len(th.free); n > 0 {
-		at = th.free[n-1]
+		number = th.free[n-1]
 		th.free = th.free[:n-1]
 	} else {
-		at = int32(len(th.slots))
+		number = int32(len(th.slots))
 		th.slots = append(th.slots, slot{})
 	}
-	th.slots[at].target = of
-	th.slots[at].generation++
-	if err = th.control(syscall.EPOLL_CTL_ADD, fd, at, events); err != nil {
-		th.forget(at)
+	th.slots[number].target = target
+	th.slots[number].generation++
+	if err = th.control(syscall.EPOLL_CTL_ADD, fd, number, events); err != nil {
+		th.forget(number)
 	}
-	return at, err
+	return number, err
 }
 
 // forget frees the slot of a descriptor that has left the epoll set, or is about to be closed.
-func (th *thread) forget(at int32) {
-	th.slots[at].target = nil
-	th.free = append(th.free, at)
+func (th *thread) forget(number int32) {
+	th.slots[number].target = nil
+	th.free = append(th.free, number)
 }
 
 // post makes the thread call f in its next round. A busy thread has a round at least each millisecond; one that sleeps

@@ -154,12 +154,12 @@ type threadListener struct {
 
 func (l *threadListener) begin() {
 	l.thread.listeners[l] = struct{}{}
-	at, err := l.thread.watch(l.fd, l, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+	slot, err := l.thread.watch(l.fd, l, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
 	if err != nil {
 		l.pause(err)
 		return
 	}
-	l.slot = at
+	l.slot = slot
 }
 
 func (l *threadListener) end() {
