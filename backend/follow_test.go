@@ -202,8 +202,8 @@ func TestFollowedMoveThatTakesLong(t *testing.T) {
 		}
 		f.compare(t, "db1 moved from mbx1 to mbx2 false")
 		time.Sleep(quietTime)
-		f.compare(t, "sessions of db1 end", "database db1, moved by another writer of the store: wait for the sign-ins "+
-			"in progress: context deadline exceeded")
+		f.compare(t, "sessions of db1 end", "database db1, moved by another writer of the store: wait for the "+
+			"sign-ins in progress: context deadline exceeded")
 		if _, err := f.lease(t.Context(), "db1", "bert", time.Second, waits(nil)); !errors.Is(err, errStillHeld) {
 			t.Errorf("a second sign-in: %v", err)
 		}

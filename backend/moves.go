@@ -15,7 +15,7 @@ type MoveResult struct {
 	Err      error  // why it stays, or nil if it has moved
 }
 
-// ErrNoHealthyCopy says that no other server with a copy answers and may have it.
+// ErrNoHealthyCopy says that no other server with a copy answers and is allowed to take the database.
 var ErrNoHealthyCopy = errors.New("no healthy copy")
 
 // Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities.

@@ -25,9 +25,8 @@ const (
 	logTail     = 256 << 10 // bytes of the protocol log
 )
 
-// bundle writes down all that is known, for whoever is asked for help: monitors, results, the recovery log,
-// components, overrides, copies, and the end of the protocol log, in which nothing is secret. It returns the file's
-// path.
+// bundle writes a file for whoever is asked for help: monitors, results, the recovery log, components, overrides,
+// copies, and the end of the protocol log. None of it is secret. bundle returns the file's path.
 func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where string, err error) {
 	now := time.Now().UTC()
 	var out bytes.Buffer

@@ -17,7 +17,7 @@ const (
 	rotateEvery  = 8 * time.Hour    // a new key for session tickets
 )
 
-// clientTLS returns what clients see of TLS, and the certificates in it; nil if there is none.
+// clientTLS returns the TLS configuration for clients, and its certificates. Both are nil if there is no certificate.
 func clientTLS(config configs.TLS) (*tls.Config, *certs.Certificates, error) {
 	if len(config.Certificates) == 0 {
 		return nil, nil, nil
@@ -40,7 +40,7 @@ func clientTLS(config configs.TLS) (*tls.Config, *certs.Certificates, error) {
 	return made, shown, nil
 }
 
-// certificateMetrics tell what there is to do about certificates.
+// certificateMetrics show when certificates have to be renewed or repaired.
 type certificateMetrics struct{ expires, failing prometheus.Gauge }
 
 func newCertificateMetrics(reg prometheus.Registerer) *certificateMetrics {
@@ -63,7 +63,7 @@ func (m *certificateMetrics) set(c *certs.Certificates) {
 	m.failing.Set(float64(c.Failing()))
 }
 
-// keepCertificates takes certificates that have changed, and changes the keys of session tickets, until ctx ends.
+// keepCertificates loads certificates that have changed, and rotates the keys of session tickets, until ctx ends.
 func (c *clientSide) keepCertificates(ctx context.Context) {
 	refresh, rotate := time.NewTicker(refreshEvery), time.NewTicker(rotateEvery)
 	defer refresh.Stop()

@@ -15,7 +15,7 @@ import (
 	"portico/health/admin"
 )
 
-// Check returns all that is to say of a configuration file. An error is that of a file that cannot be read.
+// Check returns all problems of a configuration file. It returns an error only if the file cannot be read.
 func Check(ctx context.Context, file string) (found configs.Problems, err error) {
 	config, err := configs.Load(file)
 	if errors.As(err, &found) {

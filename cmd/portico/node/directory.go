@@ -16,15 +16,15 @@ import (
 	"portico/configs"
 )
 
-// directories are what knows where users' mailboxes are, and whether passwords are right; nil where nobody does.
+// directories find users' mailboxes (source) and check passwords (verifier). Each is nil if none is configured.
 type directories struct {
 	source   directory.Source
 	verifier directory.Verifier
 
 	config configs.Directory
 	wait   directory.Wait
-	bound  *directory.Bound    // of questions to verifiers
-	report func(string, error) // called for what goes wrong later
+	bound  *directory.Bound    // limits the requests to verifiers
+	report func(string, error) // called for errors that occur later
 	closes []func()
 	others atomic.Int64 // when an entry for another name was last reported, in seconds
 }
@@ -53,8 +53,8 @@ func (d *directories) build() error {
 	chain := &directory.Chain{
 		Canonical: func(name string) (string, error) { return backend.Canonical(name, "") },
 	}
-	for i, of := range d.config.Sources {
-		source, err := d.newSource(of)
+	for i, settings := range d.config.Sources {
+		source, err := d.newSource(settings)
 		if err != nil {
 			return fmt.Errorf("directory.sources[%d]: %w", i, err)
 		}
@@ -64,8 +64,8 @@ func (d *directories) build() error {
 		d.source = chain
 	}
 	var verifiers directory.Verifiers
-	for i, of := range d.config.Verify {
-		verifier, err := d.newVerifier(of)
+	for i, settings := range d.config.Verify {
+		verifier, err := d.newVerifier(settings)
 		if err != nil {
 			return fmt.Errorf("directory.verify[%d]: %w", i, err)
 		}
@@ -77,34 +77,34 @@ func (d *directories) build() error {
 	return nil
 }
 
-func (d *directories) newSource(of configs.DirectorySource) (directory.Source, error) {
+func (d *directories) newSource(settings configs.DirectorySource) (directory.Source, error) {
 	switch {
-	case of.File != "":
-		return directory.OpenFile(d.file(of.File))
-	case len(of.HTTP.URLs) > 0:
-		asked, err := d.newHTTP(of.HTTP)
+	case settings.File != "":
+		return directory.OpenFile(d.file(settings.File))
+	case len(settings.HTTP.URLs) > 0:
+		asked, err := d.newHTTP(settings.HTTP)
 		if err != nil {
 			return nil, err
 		}
-		if of.HTTP.SendPassword { // it judges the password too
+		if settings.HTTP.SendPassword { // it checks the password too
 			return d.newBound().Source(asked), nil
 		}
 		return d.remembered(asked)
-	case of.SQL.DSNFile != "":
-		asked, err := d.newSQL(of.SQL)
+	case settings.SQL.DSNFile != "":
+		asked, err := d.newSQL(settings.SQL)
 		if err != nil {
 			return nil, err
 		}
 		return d.remembered(asked)
-	case len(of.LDAP.URLs) > 0:
-		asked, err := d.newLDAP(of.LDAP)
+	case len(settings.LDAP.URLs) > 0:
+		asked, err := d.newLDAP(settings.LDAP)
 		if err != nil {
 			return nil, err
 		}
 		return d.remembered(asked)
 	}
-	rules := make([]directory.Rule, len(of.Rules))
-	for i, r := range of.Rules {
+	rules := make([]directory.Rule, len(settings.Rules))
+	for i, r := range settings.Rules {
 		rules[i] = directory.Rule(r)
 	}
 	return directory.NewRules(rules)
@@ -126,42 +126,42 @@ func (d *directories) foundOther(err error) {
 	}
 }
 
-// remembered is a source that is not at hand: bounded, and what it says is kept for a while.
+// remembered returns a source that asks another machine: with a limit of requests, and a cache of the answers.
 func (d *directories) remembered(asked directory.Source) (directory.Source, error) {
-	of := d.config.Cache
-	return directory.NewCache(d.newBound().Source(asked), directory.CacheOptions{Positive: of.Positive,
-		Negative: of.Negative, Size: of.Size, Now: time.Now, Wait: d.wait})
+	cache := d.config.Cache
+	return directory.NewCache(d.newBound().Source(asked), directory.CacheOptions{Positive: cache.Positive,
+		Negative: cache.Negative, Size: cache.Size, Now: time.Now, Wait: d.wait})
 }
 
 func (d *directories) newBound() *directory.Bound {
 	return directory.NewBound(d.config.InFlight, d.config.Timeout, d.wait)
 }
 
-func (d *directories) newVerifier(of configs.Verifier) (directory.Verifier, error) {
+func (d *directories) newVerifier(settings configs.Verifier) (directory.Verifier, error) {
 	switch {
-	case len(of.HTTP.URLs) > 0:
-		return d.newHTTP(of.HTTP)
-	case of.SQL.DSNFile != "":
-		return d.newSQL(of.SQL)
-	case len(of.LDAP.URLs) > 0:
-		return d.newLDAP(of.LDAP)
+	case len(settings.HTTP.URLs) > 0:
+		return d.newHTTP(settings.HTTP)
+	case settings.SQL.DSNFile != "":
+		return d.newSQL(settings.SQL)
+	case len(settings.LDAP.URLs) > 0:
+		return d.newLDAP(settings.LDAP)
 	}
-	return directory.OpenPasswd(d.file(of.File))
+	return directory.OpenPasswd(d.file(settings.File))
 }
 
-func (d *directories) newHTTP(of configs.HTTPDirectory) (*httpdir.Directory, error) {
-	config, err := trusting(of.CA)
+func (d *directories) newHTTP(settings configs.HTTPDirectory) (*httpdir.Directory, error) {
+	config, err := trusting(settings.CA)
 	if err != nil {
 		return nil, fmt.Errorf("http.ca: %w", err)
 	}
-	options := httpdir.Options{URLs: of.URLs, SendPassword: of.SendPassword, InFlight: d.config.InFlight, TLS: config,
-		Header: make(http.Header)}
-	if of.SecretFile != "" {
-		secret, err := configs.ReadToken(of.SecretFile)
+	options := httpdir.Options{URLs: settings.URLs, SendPassword: settings.SendPassword, InFlight: d.config.InFlight,
+		TLS: config, Header: make(http.Header)}
+	if settings.SecretFile != "" {
+		secret, err := configs.ReadToken(settings.SecretFile)
 		if err != nil {
 			return nil, fmt.Errorf("http.secret_file: %w", err)
 		}
-		options.Header.Set(of.SecretHeader, secret)
+		options.Header.Set(settings.SecretHeader, secret)
 	}
 	made, err := httpdir.New(options)
 	if err != nil {
@@ -171,14 +171,13 @@ func (d *directories) newHTTP(of configs.HTTPDirectory) (*httpdir.Directory, err
 	return made, nil
 }
 
-func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error) {
-	dsn, err := configs.ReadPassword(of.DSNFile)
+func (d *directories) newSQL(settings configs.SQLDirectory) (*sqldir.Directory, error) {
+	dsn, err := configs.ReadPassword(settings.DSNFile)
 	if err != nil {
 		return nil, fmt.Errorf("sql.dsn_file: %w", err)
 	}
-	made, err := sqldir.New(sqldir.Options{Driver: string(of.Driver), DSN: secret.Value(dsn), Query: of.Query,
-		InFlight: d.config.InFlight,
-		Report:   d.foundOther})
+	made, err := sqldir.New(sqldir.Options{Driver: string(settings.Driver), DSN: secret.Value(dsn),
+		Query: settings.Query, InFlight: d.config.InFlight, Report: d.foundOther})
 	if err != nil {
 		return nil, fmt.Errorf("sql: %w", err)
 	}
@@ -189,27 +188,30 @@ func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error)
 	return made, nil
 }
 
-func (d *directories) newLDAP(of configs.LDAPDirectory) (*ldapdir.Directory, error) {
-	config, err := trusting(of.CA)
+func (d *directories) newLDAP(settings configs.LDAPDirectory) (*ldapdir.Directory, error) {
+	config, err := trusting(settings.CA)
 	if err != nil {
 		return nil, fmt.Errorf("ldap.ca: %w", err)
 	}
 	options := ldapdir.Options{
-		URLs: of.URLs, StartTLS: of.StartTLS, TLS: config, BindDN: of.BindDN, Base: of.Base, Scope: scopes[of.Scope],
-		Filter: of.Filter, UserDN: of.UserDN, Attributes: make(map[string]string), Timeout: d.config.Timeout,
-		Report: d.foundOther,
+		URLs: settings.URLs, StartTLS: settings.StartTLS, TLS: config, BindDN: settings.BindDN, Base: settings.Base,
+		Scope: scopes[settings.Scope], Filter: settings.Filter, UserDN: settings.UserDN,
+		Attributes: make(map[string]string), Timeout: d.config.Timeout, Report: d.foundOther,
 	}
 	for key, attribute := range map[string]string{
-		"user": of.Attributes.User, "database": of.Attributes.Database, "server": of.Attributes.Server,
-		"mode":            of.Attributes.Mode,
-		"max_connections": of.Attributes.MaxConnections, "refuse": of.Attributes.Refuse,
+		"user":            settings.Attributes.User,
+		"database":        settings.Attributes.Database,
+		"server":          settings.Attributes.Server,
+		"mode":            settings.Attributes.Mode,
+		"max_connections": settings.Attributes.MaxConnections,
+		"refuse":          settings.Attributes.Refuse,
 	} {
 		if attribute != "" {
 			options.Attributes[key] = attribute
 		}
 	}
-	if of.BindPasswordFile != "" {
-		password, err := configs.ReadPassword(of.BindPasswordFile)
+	if settings.BindPasswordFile != "" {
+		password, err := configs.ReadPassword(settings.BindPasswordFile)
 		if err != nil {
 			return nil, fmt.Errorf("ldap.bind_password_file: %w", err)
 		}

@@ -88,40 +88,40 @@ func upstream(config *configs.Config) proxy.Upstream {
 	}}
 }
 
-// newMaster returns the credential that opens every mailbox; nil if there is none.
-func newMaster(of configs.Master) (*backend.Master, error) {
-	if of.User == "" {
+// newMaster returns the credential that opens every mailbox, or nil if none is configured.
+func newMaster(settings configs.Master) (*backend.Master, error) {
+	if settings.User == "" {
 		return nil, nil
 	}
-	password, err := configs.ReadPassword(of.PasswordFile)
+	password, err := configs.ReadPassword(settings.PasswordFile)
 	if err != nil {
 		return nil, fmt.Errorf("signin.master.password_file: %w", err)
 	}
-	return &backend.Master{User: of.User, Password: secret.Value(password),
-		Separator: of.Form == configs.MasterSeparator}, nil
+	return &backend.Master{User: settings.User, Password: secret.Value(password),
+		Separator: settings.Form == configs.MasterSeparator}, nil
 }
 
-// hook has somebody else do what Portico cannot do itself.
+// hook makes a program or an HTTP server do what Portico cannot do itself.
 type hook interface {
 	backend.Hook
 	Restart(ctx context.Context, server string) error
 }
 
-// newHook returns what a hook of the configuration does; nil if there is none.
-func newHook(of configs.Hook) (hook, error) {
+// newHook returns a hook as configured, or nil if none is.
+func newHook(settings configs.Hook) (hook, error) {
 	switch {
-	case len(of.Command) > 0:
-		return &hooks.Command{Program: of.Command, Timeout: of.Timeout}, nil
-	case of.URL == "":
+	case len(settings.Command) > 0:
+		return &hooks.Command{Program: settings.Command, Timeout: settings.Timeout}, nil
+	case settings.URL == "":
 		return nil, nil
 	}
-	made := &hooks.HTTP{URL: of.URL, Timeout: of.Timeout}
+	made := &hooks.HTTP{URL: settings.URL, Timeout: settings.Timeout}
 	var err error
-	if made.TLS, err = trusting(of.CA); err != nil {
+	if made.TLS, err = trusting(settings.CA); err != nil {
 		return nil, fmt.Errorf("ca: %w", err)
 	}
-	if of.TokenFile != "" {
-		token, err := configs.ReadToken(of.TokenFile)
+	if settings.TokenFile != "" {
+		token, err := configs.ReadToken(settings.TokenFile)
 		if err != nil {
 			return nil, fmt.Errorf("token_file: %w", err)
 		}

@@ -33,8 +33,8 @@ const (
 	garbageTick = 500 * time.Millisecond
 )
 
-// keepTidy sees to garbage until ctx ends; setups is how many clients there have been so far. It leaves all to the
-// runtime where the environment sets GOGC. It concerns the whole process.
+// keepTidy sets when garbage is collected, until ctx ends. setups returns how many clients have connected so far. If
+// the environment sets GOGC, keepTidy does nothing. It affects the whole process.
 func keepTidy(ctx context.Context, setups func() uint64) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -115,6 +115,6 @@ func newHeap() *heap {
 
 func (h *heap) read() heapState {
 	metrics.Read(h.samples[:])
-	of := func(i int) uint64 { return h.samples[i].Value.Uint64() }
-	return heapState{live: of(0), objects: of(1), empty: of(2), allocated: of(3)}
+	value := func(i int) uint64 { return h.samples[i].Value.Uint64() }
+	return heapState{live: value(0), objects: value(1), empty: value(2), allocated: value(3)}
 }

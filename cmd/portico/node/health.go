@@ -31,8 +31,8 @@ func (m *monitoring) behind() health.Back {
 func (m *monitoring) configured(now *inForce) health.Plan {
 	config := now.config
 	timings := make(map[string]catalogue.Timing)
-	for key, of := range config.Health.Timings() {
-		timings[key] = catalogue.Timing(of)
+	for key, timing := range config.Health.Timings() {
+		timings[key] = catalogue.Timing(timing)
 	}
 	var databases []string
 	for _, name := range config.DatabaseNames() {
@@ -52,11 +52,11 @@ func (m *monitoring) configured(now *inForce) health.Plan {
 // equalCopies lists the copies of those databases whose copies are the same mail: there a probe can read each copy.
 func equalCopies(config *configs.Config, databases []string) (all []string) {
 	for _, database := range databases {
-		of := config.Databases[database]
-		if !of.Interchangeable || len(of.Copies) < 2 {
+		options := config.Databases[database]
+		if !options.Interchangeable || len(options.Copies) < 2 {
 			continue
 		}
-		for _, server := range of.Copies {
+		for _, server := range options.Copies {
 			all = append(all, health.CopyTarget(database, server))
 		}
 	}
@@ -116,16 +116,16 @@ func (m *monitoring) signIns(settings configs.SignIns) health.SignIns {
 
 // healthMailbox returns a database's health mailbox as it is configured now.
 func (m *monitoring) healthMailbox(database string) (health.Mailbox, bool) {
-	of, ok := m.config.now().config.Health.Mailboxes[database]
+	mailbox, ok := m.config.now().config.Health.Mailboxes[database]
 	if !ok {
 		return health.Mailbox{}, false
 	}
-	name, err := m.clients.canonical(of.User)
+	name, err := m.clients.canonical(mailbox.User)
 	if err != nil {
-		name = of.User
+		name = mailbox.User
 	}
-	return health.Mailbox{User: of.User, Name: name, Password: func() (secret.Value, error) {
-		password, err := configs.ReadPassword(of.PasswordFile)
+	return health.Mailbox{User: mailbox.User, Name: name, Password: func() (secret.Value, error) {
+		password, err := configs.ReadPassword(mailbox.PasswordFile)
 		return secret.Value(password), err
 	}}, true
 }
@@ -133,8 +133,8 @@ func (m *monitoring) healthMailbox(database string) (health.Mailbox, bool) {
 // healthHomes are the canonical names of those that probes sign in as, and their databases.
 func healthHomes(config *configs.Config) map[string]string {
 	homes := make(map[string]string)
-	for database, of := range config.Health.Mailboxes {
-		if user, err := backend.Canonical(of.User, config.DefaultDomain); err == nil {
+	for database, mailbox := range config.Health.Mailboxes {
+		if user, err := backend.Canonical(mailbox.User, config.DefaultDomain); err == nil {
 			homes[user] = database
 		}
 	}

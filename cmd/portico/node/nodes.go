@@ -23,16 +23,16 @@ const nodeAnswers = 6 * time.Minute
 // newNodes returns the ways to other nodes, by name: whoever may ask here is passed on with the token for there.
 func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 	all := make(map[string]http.Handler)
-	for name, of := range config.Nodes {
-		to, err := url.Parse(of.Address)
+	for name, node := range config.Nodes {
+		to, err := url.Parse(node.Address)
 		if err != nil {
 			return nil, fmt.Errorf("nodes.%s.address: %w", name, secret.WithoutURL(err))
 		}
-		token, err := configs.ReadToken(of.TokenFile)
+		token, err := configs.ReadToken(node.TokenFile)
 		if err != nil {
 			return nil, fmt.Errorf("nodes.%s.token_file: %w", name, err)
 		}
-		trust, err := trusting(of.CA)
+		trust, err := trusting(node.CA)
 		if err != nil {
 			return nil, fmt.Errorf("nodes.%s.ca: %w", name, err)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// What the service manager is told (sd_notify(3)). Without one, nobody is.
+// States that notify sends to the service manager, if there is one (sd_notify(3)).
 const (
 	stateReady    = daemon.SdNotifyReady
 	stateStopping = daemon.SdNotifyStopping

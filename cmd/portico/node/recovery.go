@@ -103,8 +103,8 @@ func (r *recovering) record(done recovery.Record) {
 }
 
 // recoveryPlan is the configuration in recovery's words.
-func recoveryPlan(of configs.Recovery) recovery.Plan {
-	configured, ladders := of.Ladders.ByKey(), make(map[string][]recovery.Action)
+func recoveryPlan(settings configs.Recovery) recovery.Plan {
+	configured, ladders := settings.Ladders.ByKey(), make(map[string][]recovery.Action)
 	for _, e := range catalogue.All() {
 		if e.Ladder == "" {
 			continue
@@ -115,9 +115,9 @@ func recoveryPlan(of configs.Recovery) recovery.Plan {
 		}
 		ladders[e.Monitor] = steps
 	}
-	t := of.Throttle
+	t := settings.Throttle
 	return recovery.Plan{
-		Mode: recovery.Mode(of.Mode), Wait: of.Wait, CommonPercent: of.CommonCausePercent,
+		Mode: recovery.Mode(settings.Mode), Wait: settings.Wait, CommonPercent: settings.CommonCausePercent,
 		Ladders: ladders,
 		Throttles: map[recovery.Action]recovery.Throttle{
 			recovery.RestartService:  recovery.Throttle(t.RestartService),
@@ -162,11 +162,12 @@ func (r *recovering) actors() map[recovery.Action]recovery.Actor {
 func (r *recovering) settings() configs.Recovery { return r.config.now().config.Health.Recovery }
 
 // restartMailbox has a hook restart a mailbox server, or its service.
-func (r *recovering) restartMailbox(ctx context.Context, key string, of configs.Hook, server string) (string, error) {
+func (r *recovering) restartMailbox(ctx context.Context, key string, settings configs.Hook,
+	server string) (string, error) {
 	if err := r.config.now().known(server); err != nil {
 		return "", err
 	}
-	hook, err := newHook(of)
+	hook, err := newHook(settings)
 	if err != nil {
 		return "", err
 	}

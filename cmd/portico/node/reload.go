@@ -35,7 +35,7 @@ func (s *service) reload() error {
 	return nil
 }
 
-// reloadAndTell reports a reload's outcome to everybody who may want to know.
+// reloadAndTell reloads, and reports the outcome in the log and the metrics.
 func (s *service) reloadAndTell() {
 	s.log.Info().Str("config", s.config.file).Msg("reloading")
 	err := s.reload()
@@ -53,7 +53,7 @@ func (s *service) reloadAndTell() {
 	s.log.Info().Msg("reloaded")
 }
 
-// reloadMetrics tell whether what runs is what the file says.
+// reloadMetrics show whether the configuration in force is the one in the file.
 type reloadMetrics struct {
 	good prometheus.Gauge
 	at   prometheus.Gauge

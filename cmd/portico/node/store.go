@@ -41,7 +41,7 @@ func (c storeAPI) Backup(context.Context) (admin.StoreCopy, error) {
 	return datadir.CopyRow(made), err
 }
 
-// storeMetrics tell whether the store can be relied on.
+// storeMetrics show whether the store is intact and can be written.
 type storeMetrics struct {
 	damaged, broken, copied prometheus.Gauge
 

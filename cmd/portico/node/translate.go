@@ -23,7 +23,7 @@ import (
 	"portico/proxy/wire"
 )
 
-// The configuration in the words of each part. Errors name the key they come from.
+// These functions turn the configuration into the options of each part. Errors name the key.
 
 // loops returns the number of event loops on a machine of that many CPUs.
 func loops(config *configs.Config, cpus int) int { return cmp.Or(config.Loops, cpus) }
@@ -119,18 +119,18 @@ func mailboxServers(config *configs.Config, report func(what string, err error))
 	return all, nil
 }
 
-func serverOptions(name string, of configs.MailboxServer, port int) (backend.ServerOptions, error) {
+func serverOptions(name string, settings configs.MailboxServer, port int) (backend.ServerOptions, error) {
 	server := backend.ServerOptions{
-		Name: name, Addresses: of.Targets(port), TLS: serverTLS[of.TLS], TrustedID: of.TrustedID,
-		ProxyProtocol: proxyProtocols[of.ProxyProtocol], Policy: policies[of.ActivationPolicy],
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName,
-			InsecureSkipVerify: of.InsecureSkipVerify},
+		Name: name, Addresses: settings.Targets(port), TLS: serverTLS[settings.TLS], TrustedID: settings.TrustedID,
+		ProxyProtocol: proxyProtocols[settings.ProxyProtocol], Policy: policies[settings.ActivationPolicy],
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: settings.ServerName,
+			InsecureSkipVerify: settings.InsecureSkipVerify},
 	}
-	for _, source := range of.SourceAddresses {
-		server.Sources = append(server.Sources, netip.MustParseAddr(source)) // Validate has seen it
+	for _, source := range settings.SourceAddresses {
+		server.Sources = append(server.Sources, netip.MustParseAddr(source)) // Validate has accepted it
 	}
-	if of.CA != "" {
-		roots, err := configs.ReadCA(of.CA)
+	if settings.CA != "" {
+		roots, err := configs.ReadCA(settings.CA)
 		if err != nil {
 			return server, fmt.Errorf("ca: %w", err)
 		}
@@ -139,7 +139,7 @@ func serverOptions(name string, of configs.MailboxServer, port int) (backend.Ser
 	return server, nil
 }
 
-// tolerate has a certificate that cannot be verified told, once, and not refused.
+// tolerate makes config accept a certificate that cannot be verified. It calls tell with the reason, once.
 func tolerate(config *tls.Config, tell func(error)) {
 	if config.InsecureSkipVerify {
 		return
@@ -148,11 +148,11 @@ func tolerate(config *tls.Config, tell func(error)) {
 	config.InsecureSkipVerify = true
 	var once sync.Once
 	config.VerifyConnection = func(state tls.ConnectionState) error {
-		of := x509.VerifyOptions{Roots: roots, DNSName: state.ServerName, Intermediates: x509.NewCertPool()}
+		options := x509.VerifyOptions{Roots: roots, DNSName: state.ServerName, Intermediates: x509.NewCertPool()}
 		for _, cert := range state.PeerCertificates[1:] {
-			of.Intermediates.AddCert(cert)
+			options.Intermediates.AddCert(cert)
 		}
-		if _, err := state.PeerCertificates[0].Verify(of); err != nil {
+		if _, err := state.PeerCertificates[0].Verify(options); err != nil {
 			once.Do(func() { tell(err) })
 		}
 		return nil
@@ -173,20 +173,22 @@ func databaseOptions(config *configs.Config) (all []backend.DatabaseOptions, err
 	return all, nil
 }
 
-func serverTimeouts(of configs.Timeouts) backend.Timeouts {
-	return backend.Timeouts{Dial: of.Connect, TLS: of.Handshake, Greeting: of.ServerGreeting, SignIn: of.ServerSignin}
+func serverTimeouts(timeouts configs.Timeouts) backend.Timeouts {
+	return backend.Timeouts{Dial: timeouts.Connect, TLS: timeouts.Handshake, Greeting: timeouts.ServerGreeting,
+		SignIn: timeouts.ServerSignin}
 }
 
-func circuitBreaker(of configs.Breaker) backend.CircuitBreakerOptions {
-	return backend.CircuitBreakerOptions{Failures: of.Failures, First: of.First, Longest: max(of.First, of.Longest)}
+func circuitBreaker(breaker configs.Breaker) backend.CircuitBreakerOptions {
+	return backend.CircuitBreakerOptions{Failures: breaker.Failures, First: breaker.First,
+		Longest: max(breaker.First, breaker.Longest)}
 }
 
-func authDelay(of configs.Penalties) proxy.AuthDelayOptions {
-	return proxy.AuthDelayOptions{First: of.First, Longest: max(of.Longest, of.First), Forget: of.Forget,
-		Exempt: networks(of.Exempt)}
+func authDelay(penalties configs.Penalties) proxy.AuthDelayOptions {
+	return proxy.AuthDelayOptions{First: penalties.First, Longest: max(penalties.Longest, penalties.First),
+		Forget: penalties.Forget, Exempt: networks(penalties.Exempt)}
 }
 
-// networks reads what Validate has seen.
+// networks parses networks that Validate has accepted.
 func networks(texts []string) []netip.Prefix {
 	var all []netip.Prefix
 	for _, text := range texts {
@@ -195,7 +197,7 @@ func networks(texts []string) []netip.Prefix {
 	return all
 }
 
-// adminAccess says who may ask over HTTP.
+// adminAccess returns who may use HTTP.
 func adminAccess(config configs.Admin) (admin.Access, error) {
 	access := admin.Access{AllowedHosts: config.AllowedHosts}
 	if config.TLS.Cert != "" {
