@@ -94,7 +94,7 @@ func TestBadComparePlans(t *testing.T) {
 		work + "targets: [{name: a, target: \"127.0.0.1:1\"}, {name: a, target: \"127.0.0.1:2\"}]\n": "its own name",
 		work + "targets: [{name: a, target: \"192.0.2.1:1\"}]\n":                                     "loopback",
 		strings.Replace(work, "work: {", "work: {target: [x], ", 1) +
-			"targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "none under work",
+			"targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "leave out work.target",
 		work + "base: b\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n":      `called "b"`,
 		work + "rounds: 5000\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n": "1000 rounds",
 		work + "targets: [{name: a, target: \"127.0.0.1:1\", pid_file: pw}]\n": "pid file",

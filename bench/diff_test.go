@@ -186,7 +186,7 @@ func TestReportFiles(t *testing.T) {
 	}{
 		{one.String(), "", 1, ""}, {one.String() + one.String(), "", 2, ""}, {compared.String(), "y", 2, ""},
 		{compared.String(), "", 0, "name one with --target"}, {compared.String(), "z", 0, "it compares x, y"},
-		{"", "", 0, "no report"}, {"{}", "", 0, "is none"}, {"[]", "", 0, "cannot unmarshal"},
+		{"", "", 0, "no report"}, {"{}", "", 0, "was not written by bench run"}, {"[]", "", 0, "cannot unmarshal"},
 		{"nonsense", "", 0, "invalid"},
 		{one.String() + "{", "", 0, "unexpected EOF"},
 	} {

@@ -250,8 +250,11 @@ func LoadComparePlan(file string) (*ComparePlan, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	work := &plan.Work
-	if len(plan.Targets) == 0 || len(work.Target) > 0 {
-		return nil, fmt.Errorf("%s: list the targets under targets, and none under work", file)
+	if len(plan.Targets) == 0 {
+		return nil, fmt.Errorf("%s: list the targets under targets", file)
+	}
+	if len(work.Target) > 0 {
+		return nil, fmt.Errorf("%s: leave out work.target: all targets stand under targets", file)
 	}
 	if len(work.PIDs) > 0 || work.PIDFile != "" || len(work.Units) > 0 {
 		return nil, fmt.Errorf("%s: give pid, pid_file and unit to the targets, not to the work", file)
