@@ -226,7 +226,11 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 	if actor.Undo != nil && (action != Failover || !l.Alone) { // a database that moves alone leaves no block behind
 		l.add(action)
 	}
-	r.save(ctx, l)
+	if !r.save(ctx, l) {
+		l.Begun = 0
+		r.end(ctx, record, ResultSkipped, "another writer of the store has changed the ladder first", nil)
+		return true
+	}
 	return r.do(ctx, l, l.Case, action, record, actor)
 }
 

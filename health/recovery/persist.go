@@ -3,8 +3,11 @@ package recovery
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+
+	"portico/configs/store"
 )
 
 func (r *Responders) newRecord(action Action, c Case, requestor string, now time.Time) Record {
@@ -42,25 +45,85 @@ func (r *Responders) keep(ctx context.Context, record *Record) {
 	}
 }
 
-// save stores a ladder, if it has changed.
-func (r *Responders) save(ctx context.Context, l *Ladder) {
+// kept is a ladder as the store has it.
+type kept struct {
+	text     string
+	revision uint64
+}
+
+// takeLadders takes in the ladders that another writer has changed. The caller holds acting.
+func (r *Responders) takeLadders() {
+	stored := make(map[string]bool)
+	for _, item := range r.stored.All() {
+		stored[item.Name] = true
+		if r.saved[item.Name].revision == item.Revision {
+			continue
+		}
+		l := item.Value
+		if l.Monitor != item.Name {
+			r.opt.Failed(fmt.Errorf("read stored ladder %s: it belongs to monitor %q", item.Name, l.Monitor))
+			r.saved[item.Name] = kept{revision: item.Revision}
+			continue
+		}
+		text, _ := json.Marshal(l) // it was JSON
+		if old := r.ladders[item.Name]; old != nil {
+			l.wellBefore, l.looked, l.held, l.blamed = old.wellBefore, old.looked, old.held, old.blamed
+		}
+		r.ladders[item.Name], r.saved[item.Name] = &l, kept{string(text), item.Revision}
+	}
+	for id, was := range r.saved {
+		if was.revision != 0 && !stored[id] && r.stored.Item(id).Revision == 0 {
+			delete(r.ladders, id)
+			delete(r.saved, id)
+		}
+	}
+}
+
+// save stores a ladder, if it has changed. It returns false if another writer has changed it first: then the next look
+// goes by what that writer has stored.
+func (r *Responders) save(ctx context.Context, l *Ladder) bool {
 	text, err := json.Marshal(l)
-	if err == nil && r.saved[l.Monitor] != string(text) {
-		err = r.stored.Replace(ctx, l.Monitor, *l)
+	if err == nil && r.saved[l.Monitor].text == string(text) {
+		return true
+	}
+	item := r.stored.Item(l.Monitor)
+	if item.Err == nil { // else it is replaced as it is
+		item.Revision = r.saved[l.Monitor].revision
+	}
+	item.Value = *l
+	if err == nil {
+		item, err = r.stored.Put(ctx, item)
+	}
+	if errors.Is(err, store.ErrConflict) {
+		r.refresh(ctx)
+		return false
 	}
 	if err != nil {
 		r.opt.Failed(fmt.Errorf("store a ladder: %w", err))
-		return
+		return true
 	}
-	r.saved[l.Monitor] = string(text)
+	r.saved[l.Monitor] = kept{string(text), item.Revision}
+	return true
 }
 
-// forget removes a ladder.
+// forget removes a ladder, unless another writer has changed it.
 func (r *Responders) forget(ctx context.Context, id string) {
-	if err := r.stored.Drop(ctx, id); err != nil {
+	err := r.stored.Remove(ctx, store.Item[Ladder]{Name: id, Revision: r.saved[id].revision})
+	if errors.Is(err, store.ErrConflict) {
+		r.refresh(ctx)
+		return
+	}
+	if err != nil {
 		r.opt.Failed(fmt.Errorf("delete a ladder: %w", err))
 		return
 	}
 	delete(r.ladders, id)
 	delete(r.saved, id)
+}
+
+// refresh reads the ladders after another writer was first; the next look takes them in.
+func (r *Responders) refresh(ctx context.Context) {
+	if err := r.stored.Refresh(ctx); err != nil {
+		r.opt.Failed(fmt.Errorf("read the stored ladders: %w", err))
+	}
 }

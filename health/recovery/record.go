@@ -1,8 +1,11 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -75,19 +78,26 @@ const storedLog = "health/recovery/log/"
 // logName is the name of a record's entry, so that they are in order.
 func logName(instance uint64) string { return fmt.Sprintf("%016d", instance) }
 
-// Log is the recovery log. Its methods are safe for concurrent use.
+// Log is the recovery log, of all writers of the store. Its methods are safe for concurrent use.
 type Log struct {
-	stored store.Set[Record] // by logName
+	stored *store.Mirror[Record] // by logName
+
+	putting sync.Mutex // one put at a time; taken before mu
 
 	mu      sync.Mutex // guards what follows
-	records []Record   // the oldest first
+	records []Record   // the oldest first; never changed in place
+	unsaved map[uint64]Record
 	last    uint64
 }
 
-// openLog reads the stored records.
+// openLog reads the stored records. What cannot be read is passed over, and goes with time.
 func openLog(ctx context.Context, s store.Store) (*Log, error) {
-	l := &Log{stored: store.SetOf[Record](s, storedLog)}
-	items, err := l.stored.List(ctx)
+	l := &Log{unsaved: make(map[uint64]Record)}
+	set := store.SetOf[Record](s, storedLog)
+	items, err := set.List(ctx)
+	if err == nil {
+		l.stored, err = store.NewMirror(ctx, set, store.MirrorOptions{Changed: l.take})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("recovery log: %w", err)
 	}
@@ -95,11 +105,30 @@ func openLog(ctx context.Context, s store.Store) (*Log, error) {
 		if n, err := strconv.ParseUint(item.Name, 10, 64); err == nil {
 			l.last = max(l.last, n)
 		}
-		if item.Err == nil { // what cannot be read is passed over, and goes with time
-			l.records = append(l.records, item.Value)
+	}
+	l.take()
+	return l, nil
+}
+
+// take makes the records those of the store, with what could not be stored.
+func (l *Log) take() {
+	items := l.stored.All()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	records := make([]Record, 0, len(items)+len(l.unsaved))
+	for _, item := range items {
+		if _, newer := l.unsaved[item.Value.Instance]; !newer {
+			records = append(records, item.Value)
 		}
 	}
-	return l, nil
+	if len(l.unsaved) > 0 {
+		records = slices.AppendSeq(records, maps.Values(l.unsaved))
+		slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Instance, b.Instance) })
+	}
+	l.records = records[max(len(records)-maxRecords, 0):]
+	if n := len(records); n > 0 {
+		l.last = max(l.last, records[n-1].Instance)
+	}
 }
 
 // Records lists all entries, the oldest first.
@@ -111,29 +140,57 @@ func (l *Log) Records() []Record {
 
 // put writes a record; one without a number is new. On an error of the disk, the record is in memory only.
 func (l *Log) put(ctx context.Context, r *Record) error {
+	l.putting.Lock()
+	defer l.putting.Unlock()
+	err := l.store(ctx, r)
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if r.Instance == 0 {
-		l.last++
-		r.Instance = l.last
-		l.records = append(l.records, *r)
-	} else if i := slices.IndexFunc(l.records, func(old Record) bool { return old.Instance == r.Instance }); i >= 0 {
-		l.records[i] = *r
+	if err != nil {
+		l.unsaved[r.Instance] = *r
+	} else {
+		delete(l.unsaved, r.Instance)
 	}
-	err := l.stored.Replace(ctx, logName(r.Instance), *r)
-	for len(l.records) > maxRecords {
-		l.stored.Drop(ctx, logName(l.records[0].Instance)) // else it goes at another time
-		l.records = l.records[1:]
+	l.mu.Unlock()
+	l.take()
+	items := l.stored.All()
+	for _, old := range items[:max(len(items)-maxRecords, 0)] {
+		l.stored.Remove(ctx, old) // else it goes at another time
 	}
 	return err
+}
+
+// store is put without what follows. If another writer has taken the next number, the record gets the one after that.
+func (l *Log) store(ctx context.Context, r *Record) error {
+	isNew := r.Instance == 0
+	for {
+		if isNew {
+			r.Instance = l.next()
+		}
+		item := l.stored.Item(logName(r.Instance))
+		item.Value = *r
+		_, err := l.stored.Put(ctx, item)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		if err := l.stored.Refresh(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *Log) next() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	return l.last
 }
 
 // drop removes a record that repeats another one.
 func (l *Log) drop(ctx context.Context, instance uint64) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.records = slices.DeleteFunc(l.records, func(r Record) bool { return r.Instance == instance })
-	l.stored.Drop(ctx, logName(instance)) // else it goes with time
+	delete(l.unsaved, instance)
+	l.mu.Unlock()
+	l.stored.Remove(ctx, l.stored.Item(logName(instance))) // else it goes with time
+	l.take()
 }
 
 // find returns a record by its number.

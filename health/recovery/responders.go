@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -75,14 +74,14 @@ type Responders struct {
 	opt    Options
 	began  time.Time
 	log    *Log
-	stored store.Set[Ladder] // by monitor
+	stored *store.Mirror[Ladder] // by monitor
 
 	acting chan struct{} // holds one while something is done: one thing at a time; taken before mu, see turn
 
 	mu      sync.Mutex // guards what follows
 	current Plan
 	ladders map[string]*Ladder // by monitor. What they point at is Run's alone, under acting
-	saved   map[string]string  // what the store has of each
+	saved   map[string]kept    // what the store has of each
 	shown   []Ladder           // copies
 	told    map[string]bool    // monitors that are for people
 	paused  bool               // nothing may be done
@@ -113,30 +112,18 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 		return nil, err
 	}
 	r := &Responders{
-		opt: o, began: o.Now(), log: log, stored: store.SetOf[Ladder](o.Store, storedLadders),
-		acting: make(chan struct{}, 1), current: Plan{Mode: Off},
-		ladders: make(map[string]*Ladder), saved: make(map[string]string),
+		opt: o, began: o.Now(), log: log, acting: make(chan struct{}, 1), current: Plan{Mode: Off},
+		ladders: make(map[string]*Ladder), saved: make(map[string]kept),
 	}
-	items, err := r.stored.List(ctx)
+	r.stored, err = store.NewMirror(ctx, store.SetOf[Ladder](o.Store, storedLadders), store.MirrorOptions{
+		Failed: func(err error) { r.opt.Failed(fmt.Errorf("read stored ladder: %w", err)) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("recovery: %w", err)
 	}
+	r.takeLadders()
 	begun := make(map[uint64]bool)
-	for _, item := range items {
-		l := item.Value
-		if item.Err != nil {
-			o.Failed(fmt.Errorf("read stored ladder: %w", item.Err))
-			continue
-		}
-		if l.Monitor != item.Name {
-			o.Failed(fmt.Errorf("read stored ladder %s: it belongs to monitor %q", item.Name, l.Monitor))
-			continue
-		}
-		text, err := json.Marshal(l)
-		if err != nil {
-			return nil, fmt.Errorf("recovery: %w", err)
-		}
-		r.ladders[l.Monitor], r.saved[l.Monitor] = &l, string(text)
+	for _, l := range r.ladders {
 		begun[l.Begun] = true
 	}
 	for _, record := range log.Records() {
@@ -166,6 +153,10 @@ const lookEach = 2 * time.Second
 
 // Run looks and acts until the context ends.
 func (r *Responders) Run(ctx context.Context) {
+	var following sync.WaitGroup
+	defer following.Wait()
+	following.Go(func() { r.log.stored.Run(ctx) })
+	following.Go(func() { r.stored.Run(ctx) })
 	ticker := time.NewTicker(lookEach)
 	defer ticker.Stop()
 	for {
@@ -184,6 +175,7 @@ func (r *Responders) look(ctx context.Context) {
 		return
 	}
 	defer r.endTurn()
+	r.takeLadders()
 	plan := r.plan()
 	all := recoverable(r.opt.Monitors(), plan)
 	s := snapshot{all: all, active: r.opt.Active, percent: plan.CommonPercent}
