@@ -37,7 +37,7 @@ func settingRoutes(mux *http.ServeMux, s Settings) {
 	get(mux, PathSettings, func(r *http.Request) (any, error) { return s.Settings(r.Context()) })
 	change(mux, PathSettings, func(ctx context.Context, _ string, body SettingsChange) (any, error) {
 		before, err := s.Settings(ctx)
-		if err != nil {
+		if err != nil && !body.ResetAll { // that is the way out if they cannot be read
 			return nil, err
 		}
 		after, err := s.ChangeSettings(ctx, body)
@@ -55,7 +55,11 @@ func settingsChanged(before, after []SettingState) (all []Difference) {
 		was[s.Name] = s
 	}
 	for _, s := range after {
-		if b := was[s.Name]; b.Value != s.Value {
+		b, known := was[s.Name]
+		if !known {
+			continue
+		}
+		if b.Value != s.Value {
 			all = append(all, Difference{s.Name, b.Value, s.Value})
 		} else if b.Source != s.Source {
 			all = append(all, Difference{"source of " + s.Name, b.Source, s.Source})

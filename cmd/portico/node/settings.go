@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,17 +13,32 @@ import (
 	"portico/health/admin"
 )
 
-// readStored returns the settings that were changed at run time, by name.
+// readStored returns the settings that were changed at run time, by name. What cannot be read is not taken for none:
+// the file may be weaker than what an operator has set, such as who may sign in and how.
 func readStored(ctx context.Context, s stored) (store.Item[map[string]string], error) {
 	item, err := s.settings.Get(ctx)
-	if err = cmp.Or(err, item.Err); err != nil {
+	if err != nil {
 		return item, fmt.Errorf("read the changed settings: %w", err)
+	}
+	if item.Err != nil {
+		return item, &unreadableSettings{item.Err}
 	}
 	if item.Value == nil {
 		item.Value = make(map[string]string)
 	}
 	return item, nil
 }
+
+// unreadableSettings says that the store's entry cannot be read, and what to do.
+type unreadableSettings struct{ err error }
+
+func (e *unreadableSettings) Error() string {
+	return fmt.Sprintf("cannot read the changed settings: %v. The file's values may be weaker, so they do not replace "+
+		"them. If Portico runs, run `portico settings reset --all`; else put back a copy of the store with `portico "+
+		"store restore`", e.err)
+}
+
+func (e *unreadableSettings) Unwrap() error { return e.err }
 
 // overlay returns a file's configuration with what is stored over it. What cannot be taken, as when a later version
 // has other bounds, is passed over and told.
@@ -118,7 +132,11 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 		before *inForce
 	)
 	err := c.s.apply(ctx, func(now *inForce) (next *inForce, err error) {
-		if item, err = readStored(ctx, c.s.store.stored); err != nil {
+		item, err = readStored(ctx, c.s.store.stored)
+		if unreadable := (*unreadableSettings)(nil); errors.As(err, &unreadable) && change.ResetAll {
+			item.Value, err = make(map[string]string), nil
+		}
+		if err != nil {
 			return nil, err
 		}
 		if err := changeStored(item.Value, now.file.Settings, change); err != nil {

@@ -49,3 +49,42 @@ func TestUnreadableStoredValues(t *testing.T) {
 	r.asks(t, cli.StatusFine, "maintenance", "start", "mbx2")
 	r.asks(t, cli.StatusFine, "maintenance", "stop", "mbx2")
 }
+
+// Settings that cannot be read are not taken for none, since the file's may be weaker: those in force stay, and no node
+// starts, until somebody resets them or restores the store.
+func TestUnreadableSettings(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	file := site.write(t, "")
+	r := site.serve(t, file)
+	damage := func() {
+		t.Helper()
+		entry, _ := r.store.disk.Get(t.Context(), "settings") // none is revision 0
+		if _, err := r.store.disk.CompareAndSet(t.Context(), "settings", entry.Revision, []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.asks(t, cli.StatusFine, "settings", "set", "banner=Hello")
+	damage()
+	r.logged(t, "stored settings not in force")
+	if got := r.asks(t, cli.StatusFailed, "settings", "set", "banner=Welcome"); !strings.Contains(got,
+		"portico settings reset --all") {
+		t.Error(got)
+	}
+	if r.now().config.Settings.Banner != "Hello" {
+		t.Errorf("the banner is %q", r.now().config.Settings.Banner)
+	}
+	r.asks(t, cli.StatusFine, "settings", "reset", "--all")
+	if r.now().config.Settings.Banner != r.now().file.Settings.Banner {
+		t.Errorf("after a reset the banner is %q", r.now().config.Settings.Banner)
+	}
+	damage()
+	r.signals <- syscall.SIGTERM
+	r.stopped(t)
+	err := serve(file, r.signals, r.log, nil)
+	if err == nil || !strings.Contains(err.Error(), "cannot read the changed settings: settings: ") ||
+		!strings.Contains(err.Error(), "portico store restore") {
+		t.Errorf("a start: %v", err)
+	}
+}
