@@ -16,7 +16,8 @@ import (
 )
 
 func newBench() *cobra.Command {
-	cmd := &cobra.Command{Use: "bench", Short: "Load-test an IMAP server and measure it", PersistentPreRunE: noEmptyFlag}
+	cmd := &cobra.Command{Use: "bench",
+		Short: "Load-test an IMAP server and measure it", PersistentPreRunE: noEmptyFlag}
 	return group(cmd,
 		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchMerge(),
 		newBenchClean())
