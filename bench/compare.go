@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -23,10 +22,13 @@ type Contestant struct {
 
 // Comparison is the result of the same work against several targets.
 type Comparison struct {
-	Rounds  int      `json:"rounds"`
-	Base    string   `json:"base"` // the target that ratios refer to
+	Rounds  int      `json:"rounds"` // that were begun
+	Base    string   `json:"base"`   // the target that ratios refer to
 	Results []Result `json:"results"`
 	Errors  uint64   `json:"errors"`
+
+	EndedEarly bool `json:"ended_early"`
+	Planned    int  `json:"planned_rounds"`
 }
 
 // Result holds the rounds of one target.
@@ -58,7 +60,9 @@ var figureOrder = []string{
 }
 
 // Compare runs the work of all contestants in each round, one after another. Each round begins with another
-// contestant, so that other load on the machine affects all alike. told is called before each run; it may be nil.
+// contestant, so that other load on the machine affects all alike. told is called before each run; it may be nil. If
+// ctx ends or a run is not possible, the comparison covers the runs until then; it is nil if there are none. The error
+// is about a run that was not possible.
 func Compare(ctx context.Context, contestants []Contestant, rounds int, base string, told func(round int,
 	name string)) (*Comparison, error) {
 	if rounds < 1 || rounds > maxRounds || len(contestants) == 0 {
@@ -71,28 +75,47 @@ func Compare(ctx context.Context, contestants []Contestant, rounds int, base str
 		return nil, fmt.Errorf("compare: no target is called %q", base)
 	}
 	reports := make([][]*Report, len(contestants))
-	for round := range rounds {
-		for i := range contestants {
-			which := (i + round) % len(contestants)
-			c := contestants[which]
-			if ctx.Err() != nil {
-				return nil, fmt.Errorf("compare: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
-			}
-			if told != nil {
-				told(round+1, c.Name)
-			}
-			report, err := Run(ctx, c.Options)
-			if err != nil {
-				return nil, fmt.Errorf("compare: %s: %w", c.Name, err)
-			}
-			reports[which] = append(reports[which], report)
+	for run := range rounds * len(contestants) {
+		round := run / len(contestants)
+		which := (run + round) % len(contestants)
+		c := contestants[which]
+		if told != nil {
+			told(round+1, c.Name)
 		}
+		report, err := Run(ctx, c.Options)
+		if ctx.Err() != nil || err != nil {
+			switch {
+			case ctx.Err() == nil:
+				err = fmt.Errorf("compare: %s: %w", c.Name, err)
+			case report != nil && !report.EndedEarly:
+				err, reports[which] = nil, append(reports[which], report)
+			default:
+				err = nil
+			}
+			return partOf(contestants, reports, rounds, base), err
+		}
+		reports[which] = append(reports[which], report)
 	}
 	return newComparison(contestants, reports, base), nil
 }
 
+// partOf compares the rounds of a comparison that did not do all. It returns nil if there are none.
+func partOf(contestants []Contestant, reports [][]*Report, rounds int, base string) *Comparison {
+	c := newComparison(contestants, reports, base)
+	if c.Rounds == 0 {
+		return nil
+	}
+	c.Planned = rounds
+	c.EndedEarly = slices.ContainsFunc(reports, func(r []*Report) bool { return len(r) < rounds })
+	return c
+}
+
 func newComparison(contestants []Contestant, reports [][]*Report, base string) *Comparison {
-	c := &Comparison{Rounds: len(reports[0]), Base: base}
+	c := &Comparison{Base: base}
+	for _, of := range reports {
+		c.Rounds = max(c.Rounds, len(of))
+	}
+	c.Planned = c.Rounds
 	command := mainCommand(reports)
 	for i, of := range contestants {
 		r := Result{Name: of.Name, Figures: make(map[string]Figure), Reports: reports[i]}
@@ -232,6 +255,9 @@ func (f Figure) ratio() string {
 // WriteTable writes the comparison for people.
 func (c *Comparison) WriteTable(w io.Writer) error {
 	var b strings.Builder
+	if c.EndedEarly {
+		fmt.Fprintf(&b, "ENDED EARLY, after %s of %d rounds\n", c.roundsText(), c.Planned)
+	}
 	fmt.Fprintf(&b, "medians of %d rounds in turns (lowest to highest), ratios to %s\n", c.Rounds, c.Base)
 	for _, name := range figureOrder {
 		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -247,7 +273,7 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 			}
 			lacked := ""
 			if f.Lacked > 0 {
-				lacked = fmt.Sprintf("not in %d of %d rounds", f.Lacked, c.Rounds)
+				lacked = fmt.Sprintf("not in %d of %d rounds", f.Lacked, len(r.Reports))
 			}
 			fmt.Fprintf(t, "%s\t%s\t(%s to %s)\t%s\t%s\t\n", r.Name, short(f.Median), short(f.Low), short(f.High),
 				f.ratio(), lacked)
@@ -259,7 +285,7 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 		if r.Short > 0 {
 			fmt.Fprintf(&b,
 				"\n%s: the tool was short of CPU in %d of %d rounds: the latencies include its own delays\n", r.Name,
-				r.Short, c.Rounds)
+				r.Short, len(r.Reports))
 		}
 		if r.Errors > 0 {
 			fmt.Fprintf(&b, "\n%s: %d errors\n", r.Name, r.Errors)
@@ -272,6 +298,15 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// roundsText says how many rounds each target has done.
+func (c *Comparison) roundsText() string {
+	texts := make([]string, len(c.Results))
+	for i, r := range c.Results {
+		texts[i] = fmt.Sprintf("%d (%s)", len(r.Reports), r.Name)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // WriteJSON writes the comparison for machines.

@@ -1,12 +1,14 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"portico/backend/backendtest/testkit"
 )
@@ -46,6 +48,57 @@ targets:
 		second["commands a second"].Ratio != 1 || result.Errors != 0 {
 		t.Errorf("%+v", result)
 	}
+}
+
+// TestCompareEndsEarly: a comparison that is ended keeps the rounds until then, also if a run becomes impossible.
+func TestCompareEndsEarly(t *testing.T) {
+	withLiar(t, &liar{}, nil, func(t *testing.T, o Options) {
+		both := []Contestant{{"a", o}, {"b", o}}
+		ctx, cancel := context.WithCancel(t.Context())
+		runs := 0
+		c, err := Compare(ctx, both, 7, "", func(int, string) {
+			if runs++; runs == 4 {
+				time.AfterFunc(3*time.Second, cancel)
+			}
+		})
+		if err != nil || c == nil || !c.EndedEarly || c.Planned != 7 || len(c.Results[0].Reports) != 1 ||
+			len(c.Results[1].Reports) != 2 {
+			t.Fatalf("%v, %+v", err, c)
+		}
+		var text strings.Builder
+		if err := c.WriteTable(&text); err != nil ||
+			!strings.Contains(text.String(), "ENDED EARLY, after 1 (a), 2 (b) of 7 rounds") {
+			t.Errorf("%v\n%s", err, &text)
+		}
+		if c, err := Compare(ctx, both, 7, "", nil); c != nil || err != nil {
+			t.Errorf("%v, %+v", err, c)
+		}
+		both[1].Options.Timeout = -1
+		if c, err := Compare(t.Context(), both, 7, "", nil); err == nil || c == nil || !c.EndedEarly {
+			t.Errorf("%v, %+v", err, c)
+		}
+	})
+}
+
+// TestRunEndsEarly: a run that is ended says so.
+func TestRunEndsEarly(t *testing.T) {
+	withLiar(t, &liar{}, nil, func(t *testing.T, o Options) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(4*time.Second, cancel)
+		r, err := Run(ctx, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page strings.Builder
+		if err := r.WriteHTML(&page); err != nil || !r.EndedEarly || r.Seconds != 4 ||
+			!strings.Contains(table(r), "ENDED EARLY: 4 of 10 s were measured") ||
+			!strings.Contains(page.String(), "ended early: 4 of 10 s") {
+			t.Errorf("%v\n%s", err, table(r))
+		}
+		if r := mustRun(t, o); r.EndedEarly || strings.Contains(table(r), "ENDED") {
+			t.Errorf("a whole run\n%s", table(r))
+		}
+	})
 }
 
 // TestComparisonTable is about medians, spread and ratios.

@@ -117,6 +117,8 @@ func (e *engine) run(ctx context.Context) *Report {
 	e.warmUp(ctx)
 	timers := startPulse()
 	first := e.open()
+	pause(ctx, time.Until(e.measuredAt.Add(e.options.Duration/2)))
+	middle := mark{at: time.Now(), operations: e.recorder.operations()}
 	pause(ctx, time.Until(e.planned))
 	last := e.close()
 	late := timers.end()
@@ -124,7 +126,9 @@ func (e *engine) run(ctx context.Context) *Report {
 	e.tidyMail(context.WithoutCancel(ctx))
 	close(stopWatching)
 	<-watching
-	return e.report(began, first, last, watch, late)
+	r := e.report(began, first, last, watch, late)
+	r.Loop.secondHalf(e, middle, last)
+	return r
 }
 
 // launch starts the sessions, evenly over the ramp.
@@ -198,8 +202,8 @@ func (e *engine) close() mark {
 }
 
 func (e *engine) mark() mark {
-	return mark{at: time.Now(), spent: e.options.Account.read(), tool: readToolMark(e.options.proc),
-		sessions: e.joined.Load()}
+	return mark{at: time.Now(), operations: e.recorder.operations(), spent: e.options.Account.read(),
+		tool: readToolMark(e.options.proc), sessions: e.joined.Load()}
 }
 
 // finish waits up to the grace for running operations, and then closes their connections. Sessions that clean up have
@@ -273,11 +277,12 @@ func (e *engine) isCut() bool { return e.cut.Load() }
 
 // mark holds the counters at one moment.
 type mark struct {
-	at       time.Time
-	spent    cpuTime
-	tool     toolMark
-	memory   int64
-	sessions int64
+	at         time.Time
+	operations uint64 // that have ended, well or not
+	spent      cpuTime
+	tool       toolMark
+	memory     int64
+	sessions   int64
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -26,6 +26,7 @@ func Merge(reports []*Report, further []Condition) (*Report, error) {
 			all.Started, all.MeasuredFrom = r.Started, r.MeasuredFrom
 		}
 		all.Seconds = max(all.Seconds, r.Seconds)
+		all.EndedEarly = all.EndedEarly || r.EndedEarly
 		all.Totals.add(&r.Totals)
 		all.Sessions.Most += r.Sessions.Most
 		all.Sessions.AtEnd += r.Sessions.AtEnd
@@ -33,6 +34,8 @@ func Merge(reports []*Report, further []Condition) (*Report, error) {
 		all.Loop.MostBehind += r.Loop.MostBehind
 		all.Loop.DelayP99 = max(all.Loop.DelayP99, r.Loop.DelayP99)
 		all.Loop.DelayMax = max(all.Loop.DelayMax, r.Loop.DelayMax)
+		all.Loop.SecondHalfDue += r.Loop.SecondHalfDue
+		all.Loop.SecondHalfEnded += r.Loop.SecondHalfEnded
 		all.WarmUp = all.WarmUp.plus(r.WarmUp)
 		all.Tool.add(&r.Tool, fmt.Sprintf("machine %d", i+1))
 	}

@@ -134,8 +134,8 @@ func (o *Options) complete() error {
 	if o.Profile != nil && !o.Closed && o.Rate == 0 {
 		o.Rate = o.Profile.PerSession * float64(o.Sessions)
 	}
-	check(o.Closed || o.Rate >= minRate && o.Rate <= maxRate, "rate %v: must be at least one a day and at most %d a second",
-		o.Rate, maxRate)
+	check(o.Closed || o.Rate >= minRate && o.Rate <= maxRate,
+		"rate %v: must be at least one a day and at most %d a second", o.Rate, maxRate)
 	if o.RunID == "" {
 		o.RunID = fmt.Sprintf("%x", time.Now().UnixNano())
 	}

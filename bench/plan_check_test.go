@@ -35,7 +35,9 @@ func TestUselessOptions(t *testing.T) {
 		"tls-version has no effect":                    func(p *Plan) { p.TLSVersion = "1.3" },
 		"tls-curve has no effect":                      func(p *Plan) { p.Curve = "X25519" },
 		"key has no effect: there is no client":        func(p *Plan) { p.TLS, p.Key = TLSImplicit, "x" },
-		"ca has no effect: insecure":                   func(p *Plan) { p.TLS, p.Insecure, p.CA = TLSImplicit, true, "x" },
+		"ca has no effect: insecure": func(p *Plan) {
+			p.TLS, p.Insecure, p.CA = TLSImplicit, true, "x"
+		},
 		"needs TLS 1.3": func(p *Plan) {
 			p.TLS, p.TLSVersion, p.Curve = TLSImplicit, "1.2", "X25519MLKEM768"
 		},

@@ -203,6 +203,22 @@ func (r *recorder) drain(t *tick) {
 	}
 }
 
+// operations returns how many operations of the measured time have ended, well or not.
+func (r *recorder) operations() (ended uint64) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for of, record := range s.rows {
+			if record != nil && row(of).operation() {
+				sum := record.measured.sum()
+				ended += sum.All - sum.NeverBegun
+			}
+		}
+		s.mu.Unlock()
+	}
+	return ended
+}
+
 // results holds all records, merged.
 type results struct {
 	rows       [numRows]*rowRecord // nil where nothing happened

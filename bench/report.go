@@ -14,6 +14,7 @@ type Report struct {
 	Started      time.Time    `json:"started"`
 	MeasuredFrom time.Time    `json:"measured_from"`
 	Seconds      float64      `json:"seconds"` // of measured time
+	EndedEarly   bool         `json:"ended_early"`
 	WarmUp       *WarmUp      `json:"warm_up,omitempty"`
 	Replay       *Replayed    `json:"replay,omitempty"`
 	Setup        Setup        `json:"setup"`
@@ -84,6 +85,22 @@ type Loop struct {
 	MostBehind int64 `json:"largest_backlog"` // operations due and not begun, at once
 	DelayP99   int64 `json:"own_delay_p99_us"`
 	DelayMax   int64 `json:"own_delay_max_us"`
+
+	// operations of the second half of the measured time; a server that does less than is due falls behind
+	SecondHalfDue   uint64 `json:"second_half_due,omitempty"`
+	SecondHalfEnded uint64 `json:"second_half_ended,omitempty"`
+}
+
+// secondHalf counts the operations between two marks of an open loop.
+func (l *Loop) secondHalf(e *engine, from, to mark) {
+	if e.options.Closed {
+		return
+	}
+	for _, s := range e.sessions {
+		until := min(to.at.Sub(e.startedAt), e.planned.Sub(e.startedAt))
+		l.SecondHalfDue += uint64(max(0, s.schedule.dueUntil(until)-s.schedule.dueUntil(from.at.Sub(e.startedAt))))
+	}
+	l.SecondHalfEnded = to.operations - from.operations
 }
 
 // Row has the figures of one kind of command, part of sign-in or operation. For what did not end well, the waiting
@@ -158,13 +175,14 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 	seconds := last.at.Sub(first.at).Seconds()
 	r := &Report{
 		Started: began.UTC().Truncate(time.Second), MeasuredFrom: first.at.UTC(), Seconds: seconds, Setup: e.setup(),
-		Totals:   newTotals(all, seconds),
-		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
-		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
-		WarmUp:   e.warmUpOf(all, first.at),
-		Replay:   e.replayed(),
-		Errors:   errorCounts(all),
-		Tool:     newTool(first.tool, last.tool, late, all.commands()),
+		EndedEarly: e.endedAt.Before(e.planned),
+		Totals:     newTotals(all, seconds),
+		Sessions:   SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
+		Loop:       Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
+		WarmUp:     e.warmUpOf(all, first.at),
+		Replay:     e.replayed(),
+		Errors:     errorCounts(all),
+		Tool:       newTool(first.tool, last.tool, late, all.commands()),
 	}
 	if len(r.Errors) == 0 && r.Totals.OperationOutcomes.All == r.Totals.OperationOutcomes.Bad() {
 		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1,

@@ -29,8 +29,11 @@ func (r *Report) writeHead(b *strings.Builder) {
 		loop = "closed loop"
 	}
 	fmt.Fprintf(b, "%s against %s, TLS %s, %d sessions, %s\n", r.Setup.Profile, strings.Join(r.Setup.Targets, ", "),
-		r.Setup.TLS, r.Setup.Sessions, loop)
+		r.Setup.TLSText(), r.Setup.Sessions, loop)
 	fmt.Fprintf(b, "%s\n", r.Setup.circumstances())
+	if r.EndedEarly {
+		fmt.Fprintf(b, "ENDED EARLY: %s\n", r.EndText())
+	}
 	t := &r.Totals
 	fmt.Fprintf(b, "%s s measured; %s\n", short(r.Seconds), t.BytesText())
 	r.writeWarmUp(b)
@@ -41,6 +44,11 @@ func (r *Report) writeHead(b *strings.Builder) {
 		t.CommandOutcomes)
 }
 
+// EndText says how much of the planned time was measured.
+func (r *Report) EndText() string {
+	return fmt.Sprintf("%s of %s s were measured", short(r.Seconds), short(r.Setup.Duration))
+}
+
 // BytesText formats the bytes that were sent and received.
 func (t *Totals) BytesText() string {
 	text := fmt.Sprintf("%s in, %s out", bytesText(float64(t.In)), bytesText(float64(t.Out)))
@@ -49,6 +57,20 @@ func (t *Totals) BytesText() string {
 			bytesText(float64(t.CompressedOut)))
 	}
 	return text
+}
+
+// TLSText describes how connections use TLS, with the version and the key exchange if only one is allowed.
+func (s *Setup) TLSText() string {
+	var only []string
+	for _, text := range []string{s.TLSVersion, s.Curve} {
+		if text != "" {
+			only = append(only, text)
+		}
+	}
+	if len(only) == 0 || s.TLS == TLSNone.String() {
+		return s.TLS
+	}
+	return fmt.Sprintf("%s (%s)", s.TLS, strings.Join(only, ", "))
 }
 
 // circumstances describes the machine and the connections of the run.

@@ -54,6 +54,15 @@ func behind(late, interval time.Duration) int {
 	return int(late/interval) + 1
 }
 
+// dueUntil returns how many operations are due before a time that counts from the start of the schedule.
+func (s *schedule) dueUntil(at time.Duration) int {
+	if s.times == nil {
+		return behind(at-s.offset-1, s.interval)
+	}
+	due, _ := slices.BinarySearch(s.times, at)
+	return due
+}
+
 // next returns when the next operation is due. If more than backlog operations are due by until, it drops the oldest,
 // so that a session that cannot keep up does not stay busy with the past. It also drops those that were due before
 // since. It returns the times of dropped operations.

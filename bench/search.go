@@ -13,7 +13,7 @@ const (
 	searchTries     = 24   // runs
 	searchPrecision = 0.05 // of the rate that is found
 	searchSpan      = 1024 // largest factor between the first rate and any other
-	mostWaited      = 0.03 // of the operations, that the measured time leaves waiting
+	mostLacking     = 0.02 // of the operations due in the second half of a step, that may be left for later
 )
 
 // Search is the result of a search for the highest rate at which conditions hold.
@@ -23,6 +23,7 @@ type Search struct {
 	Failed     float64  `json:"failed_at"` // the lowest that did not hold; 0 if none failed
 	End        string   `json:"end"`       // why the search has ended
 	ToolLimit  bool     `json:"tool_was_short_of_cpu"`
+	EndedEarly bool     `json:"ended_early"`
 	Sessions   int      `json:"sessions"`
 	Steps      []Step   `json:"steps"`
 	Best       *Report  `json:"report,omitempty"` // of the highest rate that held, or of the last step
@@ -33,7 +34,8 @@ type Search struct {
 
 // Step is one run of a search.
 type Step struct {
-	Rate    float64 `json:"rate"` // operations due a second
+	Rate    float64 `json:"rate"`            // operations due a second
+	Speed   float64 `json:"speed,omitempty"` // of a replay
 	Done    float64 `json:"done_per_second"`
 	P50     string  `json:"p50"`
 	P99     string  `json:"p99"`
@@ -56,8 +58,10 @@ func SearchTime(o Options) time.Duration { return searchTries * stepTime(o) }
 func stepTime(o Options) time.Duration { return o.Ramp + settle + o.WarmUp + o.Duration + 2*o.Grace }
 
 // FindRate searches for the highest rate at which all conditions hold, by doubling or halving the first rate and then
-// by bisection. A step that fails is done twice. told is called before each step; it may be nil.
-func FindRate(ctx context.Context, o Options, hold []Condition, told func(step int, rate float64)) (*Search, error) {
+// by bisection. A step that fails is done twice. told is called before each step; it may be nil. If ctx ends or a step
+// is not possible, the search holds the steps until then. The error is about a step that was not possible.
+func FindRate(ctx context.Context, o Options, hold []Condition,
+	told func(step int, rate, speed float64)) (*Search, error) {
 	if len(hold) == 0 || o.Closed {
 		return nil, errors.New("a search needs a condition, and an open loop")
 	}
@@ -68,22 +72,22 @@ func FindRate(ctx context.Context, o Options, hold []Condition, told func(step i
 	for _, c := range hold {
 		s.Conditions = append(s.Conditions, c.String())
 	}
-	ctx, cancel := context.WithTimeout(ctx, SearchTime(o))
+	limited, cancel := context.WithTimeout(ctx, SearchTime(o))
 	defer cancel()
 	err := s.climb(o.Rate, func(rate float64) (string, error) {
 		if told != nil {
-			told(len(s.Steps)+1, rate)
+			told(len(s.Steps)+1, rate, s.speedAt(rate))
 		}
-		report, err := Run(ctx, o.atRate(rate))
-		if err != nil || ctx.Err() != nil {
-			return "", errors.Join(err, ctx.Err())
+		report, err := Run(limited, o.atRate(rate))
+		if err != nil || limited.Err() != nil {
+			return "", errors.Join(err, limited.Err())
 		}
 		return s.take(report, hold), nil
 	})
-	if err != nil && ctx.Err() == nil {
-		return nil, err
+	if limited.Err() != nil {
+		s.EndedEarly, err = ctx.Err() != nil, nil
 	}
-	return s, nil
+	return s, err
 }
 
 // plottedFigure is the first condition on a latency, or p99.
@@ -96,20 +100,27 @@ func plottedFigure(hold []Condition) Condition {
 	return Condition{percent: 99}
 }
 
-// take records a step and returns its outcome. A step in which the tool was short of CPU decides nothing.
+// speedAt returns the speed of a replay at a rate; 0 for other profiles.
+func (s *Search) speedAt(rate float64) float64 { return per(rate, s.speedOne) }
+
+// take records a step and returns its outcome. A tool that is short of CPU makes latencies longer. So if the conditions
+// hold all the same, the server holds them; if they do not, the step decides nothing.
 func (s *Search) take(r *Report, hold []Condition) string {
 	step := Step{
-		Rate: r.Setup.Rate, Done: r.Totals.OperationsPerSecond, Errors: r.Totals.Errors, Outcome: stepHeld,
+		Rate: r.Setup.Rate, Speed: s.speedAt(r.Setup.Rate), Done: r.Totals.OperationsPerSecond,
+		Errors: r.Totals.Errors, Outcome: stepHeld,
 		P50:    r.measure(Condition{percent: 50}).text(Condition{}),
 		P99:    r.measure(Condition{percent: 99}).text(Condition{}),
 		Figure: r.measure(s.figure).value,
 	}
 	step.Reasons = r.breaks(hold)
-	switch {
-	case r.Tool.Short():
+	switch short := r.Tool.Short(); {
+	case short && step.Reasons != "":
 		step.Outcome, step.Reasons = stepShort, r.Tool.Shortage[0]
 	case step.Reasons != "":
 		step.Outcome = stepFailed
+	case short:
+		step.Reasons = "although the tool was short of CPU"
 	}
 	s.Steps = append(s.Steps, step)
 	if step.Outcome == stepHeld && step.Rate > s.Found || s.Found == 0 {
@@ -131,13 +142,18 @@ func (r *Report) breaks(hold []Condition) string {
 	if outcomes := r.Totals.OperationOutcomes; r.Totals.Errors > 0 && !judgesErrors || outcomes.Done == 0 {
 		return fmt.Sprintf("%d errors", r.Totals.Errors)
 	}
-	// Each session may have one operation under way at the end. If more end later, they were waiting, and a longer
-	// run would be later still.
-	outcomes := r.Totals.OperationOutcomes
-	if waited := float64(outcomes.DoneAfterEnd) - float64(r.Setup.Sessions); waited > mostWaited*float64(outcomes.All) {
-		return fmt.Sprintf("the server fell behind: %s a second done", short(r.Totals.OperationsPerSecond))
+	if due, ended := r.Loop.SecondHalfDue, r.Loop.SecondHalfEnded; float64(due) > float64(ended)+r.mayLack() {
+		return fmt.Sprintf("the server fell behind: %d of %d operations due in the second half", ended, due)
 	}
 	return ""
+}
+
+// mayLack returns how many of the operations due in the second half may be left for later. A server that keeps up ends
+// as many as are due, whatever its latency is; only the number of operations under way varies. A server that does not
+// keep up is behind by more the longer it runs.
+func (r *Report) mayLack() float64 {
+	underWay := r.Setup.Rate * r.measure(Condition{percent: 50}).value / 1e6
+	return 1 + mostLacking*float64(r.Loop.SecondHalfDue) + math.Sqrt(underWay)
 }
 
 // climb does the search. try does a step at a rate.

@@ -14,6 +14,12 @@ import (
 // Fine reports whether the search found a rate that holds, and the run at that rate failed no condition.
 func (s *Search) Fine() bool { return s.Found > 0 && len(s.Best.FailedConditions()) == 0 }
 
+// Undecided reports whether the tool was short of CPU before any rate held.
+func (s *Search) Undecided() bool { return s.Found == 0 && s.ToolLimit }
+
+// ToolShort reports whether the tool was short of CPU at the end of the search, or in its best step.
+func (s *Search) ToolShort() bool { return s.ToolLimit || s.Best != nil && s.Best.Tool.Short() }
+
 // Names lists the rates that were tried.
 func (s *Search) Names() []string {
 	names := make([]string, len(s.Steps))
@@ -27,9 +33,11 @@ func (s *Search) Names() []string {
 func (s *Search) Verdict() string {
 	what := strings.Join(s.Conditions, ", ")
 	switch {
+	case s.Undecided():
+		return fmt.Sprintf("the search could not decide whether a rate holds %s; %s", what, s.End)
 	case s.Found == 0:
 		return fmt.Sprintf("no rate was found at which %s; %s", what, s.End)
-	case s.ToolLimit || s.Failed == 0:
+	case s.ToolLimit || s.EndedEarly || s.Failed == 0:
 		return fmt.Sprintf("at least %s operations a second%s hold %s, with %d sessions; %s", short(s.Found),
 			s.speed(), what, s.Sessions, s.End)
 	}
@@ -42,7 +50,7 @@ func (s *Search) speed() string {
 	if s.speedOne == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (speed %s of the recording)", short(s.Found/s.speedOne))
+	return fmt.Sprintf(" (speed %s of the recording)", short(s.speedAt(s.Found)))
 }
 
 // WriteTable writes the steps and the report of the best one as text.
@@ -51,7 +59,7 @@ func (s *Search) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "step\tdue a second\tdone a second\tp50\tp99\terrors\toutcome\t")
 	for i, step := range s.Steps {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t\n", i+1, short(step.Rate), short(step.Done), step.P50, step.P99,
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t\n", i+1, step.Due(), short(step.Done), step.P50, step.P99,
 			step.Errors, step.Text())
 	}
 	t.Flush() // into memory
@@ -63,6 +71,14 @@ func (s *Search) WriteTable(w io.Writer) error {
 		return err
 	}
 	return s.Best.WriteTable(w)
+}
+
+// Due returns the rate of the step, and the speed of a replay.
+func (s Step) Due() string {
+	if s.Speed == 0 {
+		return short(s.Rate)
+	}
+	return fmt.Sprintf("%s (speed %s)", short(s.Rate), short(s.Speed))
 }
 
 // Text returns the step's outcome with its reasons.

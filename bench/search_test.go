@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math"
 	"strings"
@@ -119,4 +120,83 @@ func TestFindRate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFindRateOfASerialServer: a server that does one operation at a time falls behind at twice its rate, however many
+// sessions may wait for it.
+func TestFindRateOfASerialServer(t *testing.T) {
+	hold, err := ParseConditions([]string{"p99<8s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &liar{}
+	withLiar(t, l, func(o *Options) {
+		turn := make(chan struct{}, 1)
+		l.answer = func(a *answer) {
+			if a.isTagged() && a.at > time.Second {
+				turn <- struct{}{}
+				time.Sleep(50 * time.Millisecond)
+				<-turn
+			}
+			a.pass()
+		}
+		o.proc, o.Rate, o.Sessions, o.Ramp, o.Duration = t.TempDir(), 10, 100, time.Second, 5*time.Second
+	}, func(t *testing.T, o Options) {
+		s, err := FindRate(t.Context(), o, hold, nil)
+		if err != nil || s.Found < 19 || s.Found > 22 {
+			t.Errorf("found %v, %v", s.Found, err)
+		}
+	})
+}
+
+// TestSecondHalf counts what is due and done in the second half of a run.
+func TestSecondHalf(t *testing.T) {
+	r := runLied(t, &liar{answer: func(a *answer) {
+		if a.at < 7*time.Second {
+			a.pass()
+		}
+	}}, nil)
+	if r.Loop.SecondHalfDue != 50 || r.Loop.SecondHalfEnded < 19 || r.Loop.SecondHalfEnded > 21 {
+		t.Errorf("%+v", r.Loop)
+	}
+}
+
+// TestSearchWithoutCPU: if conditions hold although the tool is short of CPU, the server holds them. If they do not,
+// the step decides nothing.
+func TestSearchWithoutCPU(t *testing.T) {
+	r := runLied(t, &liar{}, nil)
+	r.Tool.Shortage = []string{"the machine's CPUs were 97 % busy"}
+	hold, err := ParseConditions([]string{"p99<300ms"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Search{figure: hold[0]}
+	if got := s.take(r, hold); got != stepHeld || !s.ToolShort() || s.Steps[0].Text() !=
+		"held (although the tool was short of CPU)" {
+		t.Errorf("%s, %+v", got, s.Steps)
+	}
+	hold[0].limit = 0
+	if got := s.take(r, hold); got != stepShort {
+		t.Errorf("%s, %+v", got, s.Steps)
+	}
+}
+
+// TestSearchEndsEarly: a search that is ended says so, and keeps its steps.
+func TestSearchEndsEarly(t *testing.T) {
+	hold, err := ParseConditions([]string{"p99<1s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	withLiar(t, &liar{}, func(o *Options) { o.proc = t.TempDir() }, func(t *testing.T, o Options) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := FindRate(ctx, o, hold, func(step int, _, _ float64) {
+			if step == 3 {
+				cancel()
+			}
+		})
+		if err != nil || !s.EndedEarly || len(s.Steps) != 2 || s.Found != 20 ||
+			!strings.HasPrefix(s.Verdict(), "at least 20 ") {
+			t.Errorf("%v, %+v", err, s)
+		}
+	})
 }

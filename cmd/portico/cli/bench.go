@@ -16,8 +16,8 @@ import (
 )
 
 func newBench() *cobra.Command {
-	cmd := &cobra.Command{Use: "bench",
-		Short: "Load-test an IMAP server and measure it", PersistentPreRunE: noEmptyFlag}
+	cmd := &cobra.Command{Use: "bench", Short: "Load-test an IMAP server and measure it"}
+	cmd.PersistentPreRunE = noEmptyFlag
 	return group(cmd,
 		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchMerge(),
 		newBenchClean())
@@ -45,13 +45,22 @@ func strictFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("strict", false, "exit with status 3 if the tool was short of CPU, whatever it measured")
 }
 
-// measured returns the error that sets the exit status of a measurement. A tool that is short of CPU may cause errors
-// itself, so --strict comes first.
-func measured(fine, short, strict bool) error {
+// verdict is what a measurement says.
+type verdict struct {
+	fine  bool
+	short bool // the tool was short of CPU
+	ended bool // early, by a signal or a key
+}
+
+// measured returns the error that sets the exit status of a measurement. A part of a measurement is no measurement. A
+// tool that is short of CPU may cause errors itself, so --strict comes before them.
+func measured(v verdict, strict bool) error {
 	switch {
-	case short && strict:
+	case v.ended:
+		return errEnded
+	case v.short && strict:
 		return errDoubt
-	case !fine:
+	case !v.fine:
 		return errBadNews
 	}
 	return nil
@@ -76,32 +85,21 @@ func (o *output) report(w io.Writer, r report) error {
 	return r.WriteTable(w)
 }
 
-// untilSignal returns a context that ends at the first signal. The command then still reports what it has measured.
+// untilSignal returns a context that ends at the first signal. The command then still reports what it has measured. A
+// hang-up that nohup keeps from the program stays without effect.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signal.NotifyContext(ctx, signals...)
 }
 
-// writePage writes a report as an HTML page to the file of --report, if that is set.
-func writePage(path string, write func(io.Writer) error) error {
-	if path == "" {
-		return nil
-	}
-	if err := writeFile(path, write); err != nil {
-		return fmt.Errorf("--report: %w", err)
-	}
-	return nil
-}
-
-// writeFile creates or replaces a file.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.Create(path)
-	if err != nil {
+// endedBefore replaces the error of a measurement that a signal has ended before there was anything to report.
+func endedBefore(ctx context.Context, err error, errOut io.Writer) error {
+	if ctx.Err() == nil {
 		return err
 	}
-	defer func() {
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	return write(f)
+	fmt.Fprintln(errOut, "portico: ended early: nothing was measured")
+	return errEnded
 }

@@ -20,7 +20,8 @@ could not remove. Mailboxes stay behind when a run is killed or the server does
 not answer at the end. Clean removes only mailboxes with a name that bench run
 generates. Do not use it during a run.
 
-Exit status: 0 no mailbox is left, 1 some are left, 2 the command failed.`,
+Exit status: 0 no mailbox is left; 1 some are left; 2 the command failed; 130 a
+signal ended it early.`,
 		Args: cobra.NoArgs,
 	}
 	plan := &bench.Plan{}
@@ -44,6 +45,10 @@ Exit status: 0 no mailbox is left, 1 some are left, 2 the command failed.`,
 		rows, remain := cleanRows(left)
 		if err := output.print(cmd, left, rows); err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "portico: ended early: mailboxes of other users may be left")
+			return errEnded
 		}
 		if failed != nil {
 			return fmt.Errorf("clean: %w", failed)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
@@ -19,7 +20,8 @@ medians, their spread, and ratios to one target.
 
 Exit status: 0 all operations completed correctly; 1 some did not, or a
 condition failed; 2 the comparison could not run; 3 with --strict: the tool was
-short of CPU, so the latencies are not the server's alone.`,
+short of CPU, so the latencies are not the server's alone; 130 a signal ended
+the comparison early, and it covers the rounds until then.`,
 		Args: cobra.NoArgs,
 	}
 	file := cmd.Flags().StringP("config", "c", "", "`file` with the work and the targets")
@@ -45,13 +47,13 @@ short of CPU, so the latencies are not the server's alone.`,
 		}
 		result, err := bench.Compare(ctx, contestants, plan.Rounds, plan.Base, told)
 		clearLine(cmd.ErrOrStderr())
-		if err != nil {
+		if result == nil {
+			return endedBefore(ctx, err, cmd.ErrOrStderr())
+		}
+		if err := errors.Join(output.report(cmd.OutOrStdout(), result), err); err != nil {
 			return err
 		}
-		if err := output.report(cmd.OutOrStdout(), result); err != nil {
-			return err
-		}
-		return measured(result.Fine(), result.Short(), *strict)
+		return measured(verdict{result.Fine(), result.Short(), result.EndedEarly}, *strict)
 	}
 	return cmd
 }

@@ -51,7 +51,7 @@ round, so the latencies are not the server's alone.`,
 		if diff.Undecided && !diff.Regression {
 			return errors.New("too few rounds to judge: take at least 5 of each")
 		}
-		return measured(!diff.Regression, diff.ToolShort(), *strict)
+		return measured(verdict{fine: !diff.Regression, short: diff.ToolShort()}, *strict)
 	}
 	return cmd
 }

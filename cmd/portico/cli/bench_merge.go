@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,11 @@ alone.`,
 		if err != nil {
 			return err
 		}
+		file, err := openResult("report", *page)
+		if err != nil {
+			return err
+		}
+		defer file.drop()
 		reports, err := reportsOfMachines(args)
 		if err != nil {
 			return err
@@ -42,13 +48,11 @@ alone.`,
 		if err != nil {
 			return err
 		}
-		if err := writePage(*page, whole.WriteHTML); err != nil {
+		err = errors.Join(output.report(cmd.OutOrStdout(), whole), file.write(whole.WriteHTML))
+		if err != nil {
 			return err
 		}
-		if err := output.report(cmd.OutOrStdout(), whole); err != nil {
-			return err
-		}
-		return measured(whole.Fine(), whole.Tool.Short(), *strict)
+		return measured(verdict{whole.Fine(), whole.Tool.Short(), whole.EndedEarly}, *strict)
 	}
 	return cmd
 }

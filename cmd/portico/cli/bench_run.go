@@ -53,7 +53,8 @@ hold. It does a run of 10s or --duration for each rate that it tries.
 
 Exit status: 0 all operations completed correctly; 1 some did not, or a
 condition failed; 2 the run could not start or finish; 3 with --strict: the tool
-was short of CPU, so the latencies are not the server's alone.`,
+was short of CPU, so the latencies are not the server's alone; 130 a signal or q
+ended the run early, and the report covers the time until then.`,
 		Args: cobra.NoArgs,
 	}
 	run := benchRunFlags(cmd)
@@ -90,15 +91,27 @@ func (r *benchRun) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	page, err := openResult("report", r.page)
+	if err != nil {
+		return err
+	}
+	defer page.drop()
+	if r.watch.log, err = openResult("hdr", r.watch.hdr); err != nil {
+		return err
+	}
+	defer r.watch.log.drop()
+	if err := differ(page, r.watch.log); err != nil {
+		return err
+	}
 	stopMetrics, err := r.watch.serveMetrics(ctx, r.cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	defer stopMetrics()
 	if len(r.find) > 0 {
-		return r.search(ctx, o)
+		return r.search(ctx, o, page)
 	}
-	return r.repeat(ctx, o, end)
+	return r.repeat(ctx, o, end, page)
 }
 
 // options checks the flags against each other and reads them into options.
@@ -116,33 +129,34 @@ func (r *benchRun) options(ctx context.Context) (bench.Options, error) {
 }
 
 // repeat does all rounds, with a report after each. The user may end the last one early by calling end.
-func (r *benchRun) repeat(ctx context.Context, o bench.Options, end func()) error {
-	fine, short := true, false
-	for range r.rounds {
+func (r *benchRun) repeat(ctx context.Context, o bench.Options, end func(), page *resultFile) error {
+	all := verdict{fine: true}
+	for round := range r.rounds {
 		report, err := r.once(ctx, o, end)
+		if report == nil {
+			return endedBefore(ctx, err, r.cmd.ErrOrStderr())
+		}
+		// standard output comes first: it costs the report nothing if a file cannot be written
+		err = errors.Join(r.output.report(r.cmd.OutOrStdout(), report), err, page.write(report.WriteHTML))
 		if err != nil {
 			return err
 		}
-		if err := writePage(r.page, report.WriteHTML); err != nil {
-			return err
-		}
-		if err := r.output.report(r.cmd.OutOrStdout(), report); err != nil {
-			return err
-		}
-		fine, short = fine && report.Fine(), short || report.Tool.Short()
+		all.fine, all.short = all.fine && report.Fine(), all.short || report.Tool.Short()
+		all.ended = report.EndedEarly
 		if ctx.Err() != nil {
+			if round+1 < r.rounds {
+				all.ended = true
+				fmt.Fprintf(r.cmd.ErrOrStderr(), "portico: ended early, in round %d of %d\n", round+1, r.rounds)
+			}
 			break
 		}
 	}
-	return measured(fine, short, *r.strict)
+	return measured(all, *r.strict)
 }
 
-// once does one run and shows its progress.
+// once does one run and shows its progress. The report may be there despite an error.
 func (r *benchRun) once(ctx context.Context, o bench.Options, end func()) (*bench.Report, error) {
-	stop, err := r.watch.follow(r.cmd, &o, end)
-	if err != nil {
-		return nil, err
-	}
+	stop := r.watch.follow(r.cmd, &o, end)
 	report, err := bench.Run(ctx, o)
 	return report, errors.Join(err, stop())
 }

@@ -15,23 +15,21 @@ const searchStep = 10 * time.Second
 
 // search finds the highest rate at which the conditions of --find-rate hold, writes the report and returns the
 // verdict.
-func (r *benchRun) search(ctx context.Context, o bench.Options) error {
-	stop, err := r.watch.follow(r.cmd, &o, func() {})
-	if err != nil {
-		return err
-	}
+func (r *benchRun) search(ctx context.Context, o bench.Options, page *resultFile) error {
+	stop := r.watch.follow(r.cmd, &o, func() {})
 	defer stop()
 	search, err := r.findRate(ctx, o)
+	if search == nil || len(search.Steps) == 0 {
+		return endedBefore(ctx, err, r.cmd.ErrOrStderr())
+	}
+	err = errors.Join(r.output.report(r.cmd.OutOrStdout(), search), page.write(search.WriteHTML), err)
 	if err != nil {
 		return err
 	}
-	if err := writePage(r.page, search.WriteHTML); err != nil {
-		return err
+	if search.Undecided() && !search.EndedEarly {
+		return errDoubt
 	}
-	if err := r.output.report(r.cmd.OutOrStdout(), search); err != nil {
-		return err
-	}
-	return measured(search.Fine(), search.ToolLimit, *r.strict)
+	return measured(verdict{search.Fine(), search.ToolShort(), search.EndedEarly}, *r.strict)
 }
 
 // findRate does the runs of a search, and prints a line for each.
@@ -54,11 +52,15 @@ func (r *benchRun) findRate(ctx context.Context, o bench.Options) (*bench.Search
 		fmt.Fprintf(errOut, "searching in steps of %v: at most %v\n", o.Duration,
 			bench.SearchTime(o).Round(time.Second))
 	}
-	search, err := bench.FindRate(ctx, o, conditions, func(step int, rate float64) {
+	search, err := bench.FindRate(ctx, o, conditions, func(step int, rate, speed float64) {
 		if onTerminal(errOut) {
 			io.WriteString(errOut, "\r\x1b[K")
 		}
-		fmt.Fprintf(errOut, "step %d: %.4g operations per second\n", step, rate)
+		at := ""
+		if speed > 0 {
+			at = fmt.Sprintf(", speed %.4g", speed)
+		}
+		fmt.Fprintf(errOut, "step %d: %.4g operations per second%s\n", step, rate, at)
 	})
 	clearLine(errOut)
 	return search, err

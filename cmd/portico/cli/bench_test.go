@@ -45,14 +45,14 @@ func TestBenchRun(t *testing.T) {
 // TestBenchStatus: errors are bad news, but a measurement that the tool has spoilt says nothing of errors.
 func TestBenchStatus(t *testing.T) {
 	for _, c := range []struct {
-		fine, short, strict bool
-		want                error
+		fine, short, ended, strict bool
+		want                       error
 	}{
-		{true, false, true, nil}, {true, true, false, nil}, {false, true, false, errBadNews},
-		{false, false, true, errBadNews},
-		{true, true, true, errDoubt}, {false, true, true, errDoubt},
+		{true, false, false, true, nil}, {true, true, false, false, nil}, {false, true, false, false, errBadNews},
+		{false, false, false, true, errBadNews}, {true, true, false, true, errDoubt},
+		{false, true, false, true, errDoubt}, {true, false, true, false, errEnded}, {false, true, true, true, errEnded},
 	} {
-		if got := measured(c.fine, c.short, c.strict); got != c.want {
+		if got := measured(verdict{c.fine, c.short, c.ended}, c.strict); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
@@ -96,8 +96,11 @@ func TestBenchFindRate(t *testing.T) {
 		"--duration", "100ms",
 		"--grace", "1s", "--rate", "40"}
 	status, out, errs := command(append(common, "--find-rate", "p50<0s", "--report", page)...)
-	if status != StatusBad || !strings.Contains(out, "no rate was found at which p50<0s") ||
-		!strings.Contains(errs, "at most 12m50s") {
+	want, says := StatusBad, "no rate was found at which p50<0s"
+	if strings.Contains(out, "tool short of CPU") { // on a busy machine
+		want, says = StatusDoubt, "the search could not decide whether a rate holds p50<0s"
+	}
+	if status != want || !strings.Contains(out, says) || !strings.Contains(errs, "at most 12m50s") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Latency by rate") {

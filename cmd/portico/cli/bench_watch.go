@@ -25,7 +25,8 @@ import (
 type watching struct {
 	live     bool
 	metrics  string // address
-	hdr      string // file
+	hdr      string // file name
+	log      *resultFile
 	exporter *exporter.Exporter
 }
 
@@ -64,11 +65,9 @@ func (w *watching) serveMetrics(ctx context.Context, errOut io.Writer) (stop fun
 
 // follow sends the intervals and the progress of one run to what the flags ask for. stop ends that. It may be called
 // again.
-func (w *watching) follow(cmd *cobra.Command, o *bench.Options, end func()) (stop func() error, err error) {
+func (w *watching) follow(cmd *cobra.Command, o *bench.Options, end func()) (stop func() error) {
 	f := &followers{}
-	if err := w.followInLog(f); err != nil {
-		return nil, err
-	}
+	w.followInLog(f)
 	if w.exporter != nil {
 		f.intervals, f.progress = append(f.intervals, w.exporter.Interval), append(f.progress, w.exporter.Progress)
 	}
@@ -78,23 +77,20 @@ func (w *watching) follow(cmd *cobra.Command, o *bench.Options, end func()) (sto
 		err := f.close()
 		clearLine(cmd.ErrOrStderr())
 		return err
-	}, nil
+	}
 }
 
 // followInLog adds the histogram log of --hdr.
-func (w *watching) followInLog(to *followers) error {
-	if w.hdr == "" {
-		return nil
+func (w *watching) followInLog(to *followers) {
+	if w.log == nil {
+		return
 	}
-	f, err := os.Create(w.hdr)
-	if err != nil {
-		return err
-	}
-	log := bench.NewIntervalLog(f, time.Now(), "portico bench "+release.Version()+
+	log := bench.NewIntervalLog(w.log.to, time.Now(), "portico bench "+release.Version()+
 		", latencies in nanoseconds by command")
 	to.intervals = append(to.intervals, log.Write)
-	to.closers = append(to.closers, func() error { return errors.Join(log.Err(), f.Close()) })
-	return nil
+	to.closers = append(to.closers, func() error {
+		return w.log.write(func(io.Writer) error { return log.Err() })
+	})
 }
 
 // followOnTerminal adds the screen or the lines of --live, or one line on a terminal. A person at the screen may call

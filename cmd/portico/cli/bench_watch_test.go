@@ -26,14 +26,7 @@ func TestBenchWatched(t *testing.T) {
 		ended <- outcome{status, out, errs}
 	}()
 	testkit.Eventually(t, "the metrics of the run", func() bool {
-		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		answer, err := client.Get("http://" + free + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer answer.Body.Close()
-		text, _ := io.ReadAll(answer.Body)
-		return strings.Contains(string(text), `portico_bench_operations_total{fate="done",operation="noop, whole"} `)
+		return strings.Contains(scraped(free), `portico_bench_operations_total{fate="done",operation="noop, whole"} `)
 	})
 	got := <-ended
 	if got.status != StatusFine || !strings.Contains(got.errs, " left: 10 sessions, ") ||
@@ -50,4 +43,16 @@ func TestBenchWatched(t *testing.T) {
 		!strings.Contains(errs, "address already in use") {
 		t.Errorf("status %d, %s", status, errs)
 	}
+}
+
+// scraped returns the metrics of a run, "" if there are none.
+func scraped(addr string) string {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get("http://" + addr + "/metrics")
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(answer.Body)
+	return string(text)
 }

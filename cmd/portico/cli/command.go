@@ -24,6 +24,8 @@ const (
 	StatusFailed = 2 // the command failed
 	// done, with a third answer: bench --strict was short of CPU, or only a copy of the store is damaged
 	StatusDoubt = 3
+	// a measurement was ended early, by a signal or a key; what it reports is a part
+	StatusEnded = 130
 )
 
 // errBadNews ends a command that has done its work and printed a bad answer.
@@ -31,6 +33,9 @@ var errBadNews = errors.New("bad news")
 
 // errDoubt ends a measurement that is in doubt because the tool was short of CPU.
 var errDoubt = errors.New("in doubt")
+
+// errEnded ends a measurement that was ended early.
+var errEnded = errors.New("ended early")
 
 // errCopies ends a check that has found the store intact and a copy of it damaged.
 var errCopies = errors.New("copies are damaged")
@@ -72,6 +77,8 @@ func ExitStatus(err error, stderr io.Writer) int {
 		return StatusBad
 	case errors.Is(err, errDoubt), errors.Is(err, errCopies):
 		return StatusDoubt
+	case errors.Is(err, errEnded):
+		return StatusEnded
 	case errors.As(err, &problems): // a line each, with its place in the file
 		fmt.Fprintln(stderr, visibleText(problems.Error()))
 	default:
@@ -90,7 +97,8 @@ hold their mail, and relays the connection while it measures every command.
 
 Exit status: 0 done, and the answer is good; 1 done, and the answer is bad; 2
 the command failed; 3 with --strict: measured, but the tool was short of CPU, or
-with store check: the store is intact, but a copy of it is damaged.`,
+with store check: the store is intact, but a copy of it is damaged; 130 with
+bench: a signal ended the measurement early.`,
 		Version:       release.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
