@@ -40,8 +40,12 @@ func settingRoutes(mux *http.ServeMux, s Settings) {
 		if err != nil && !body.ResetAll { // that is the way out if they cannot be read
 			return nil, err
 		}
+		unreadable := err != nil
 		after, err := s.ChangeSettings(ctx, body)
-		if err == nil {
+		switch {
+		case err == nil && unreadable:
+			Changed(ctx)
+		case err == nil:
 			Changed(ctx, settingsChanged(before, after)...)
 		}
 		return after, err
@@ -55,11 +59,7 @@ func settingsChanged(before, after []SettingState) (all []Difference) {
 		was[s.Name] = s
 	}
 	for _, s := range after {
-		b, known := was[s.Name]
-		if !known {
-			continue
-		}
-		if b.Value != s.Value {
+		if b := was[s.Name]; b.Value != s.Value {
 			all = append(all, Difference{s.Name, b.Value, s.Value})
 		} else if b.Source != s.Source {
 			all = append(all, Difference{"source of " + s.Name, b.Source, s.Source})
