@@ -29,11 +29,11 @@ func (n *noted) note(format string, args ...any) {
 	n.asked = append(n.asked, fmt.Sprintf(format, args...))
 }
 
-func (n *noted) Servers(context.Context) []ServerState {
-	return []ServerState{{Name: "mbx1", Up: true, Active: 2}}
+func (n *noted) Servers(context.Context) []MailboxServer {
+	return []MailboxServer{{Name: "mbx1", Active: 2}}
 }
-func (n *noted) Databases(context.Context) []CopyStatus {
-	return []CopyStatus{{Database: "db1", Server: "mbx1", Status: "Mounted"}}
+func (n *noted) Databases(context.Context) []Copy {
+	return []Copy{{CopyState: backend.CopyState{Database: "db1", Server: "mbx1", Active: true}}}
 }
 func (n *noted) Block(_ context.Context, server string, move bool) ([]backend.MoveResult, error) {
 	n.note("block %s %v", server, move)
@@ -120,9 +120,9 @@ func TestAPI(t *testing.T) {
 		answer, asked      string
 	}{
 		{"GET", "servers", "", 200,
-			`[{"name":"mbx1","state":"","up":true,"breaker_open":false,"policy":"","blocked":false,"active":2}]`, ""},
+			`[{"name":"mbx1","state":"up","up":true,"breaker_open":false,"policy":"","blocked":false,"active":2}]`, ""},
 		{"GET", "databases", "", 200,
-			`[{"database":"db1","server":"mbx1","status":"Mounted","active":false,"blocked":false}]`, ""},
+			`[{"database":"db1","server":"mbx1","status":"Mounted","active":true,"blocked":false}]`, ""},
 		{"GET", "sessions", "", 200,
 			`[{"id":"1","user":"ann","remote":"192.0.2.1:9","listener":"","server":"mbx1","commands":0,"open":0,"idling":false,"oldest":0,"silent":2.5},` +
 				strings.Replace(strings.Replace(session, `"id":""`, `"id":"2"`, 1), `"user":""`, `"user":"bob"`, 1) + `]`, ""},

@@ -18,7 +18,7 @@ const (
 
 // Databases are the databases and their copies as the API shows and moves them.
 type Databases interface {
-	Databases(ctx context.Context) []CopyStatus
+	Databases(ctx context.Context) []Copy
 	// MoveDatabase makes a server's copy the active one. Without force, the server has to answer.
 	MoveDatabase(ctx context.Context, database, server string, force bool) (Change, error)
 	// ResumeCopy says that a copy that is Failed is well; was is false if it was not Failed.
@@ -26,6 +26,13 @@ type Databases interface {
 	// Rebalance moves databases to the first of their copies that can have them, and away from servers that do not
 	// answer.
 	Rebalance(ctx context.Context) ([]backend.MoveResult, error)
+}
+
+// Copy is what the parts of a node know of one copy of a database.
+type Copy struct {
+	backend.CopyState
+	Answer error  // what asking its server just now has found; see backend.ReachOf
+	Barred string // why nothing moves to its server by itself; "" for the active copy
 }
 
 // CopyStatus is one copy of a database as the API shows it: Get-MailboxDatabaseCopyStatus.
@@ -58,7 +65,13 @@ type Move struct {
 
 // databaseRoutes adds databases to the pages.
 func databaseRoutes(mux *http.ServeMux, d Databases) {
-	get(mux, PathDatabases, func(r *http.Request) (any, error) { return d.Databases(r.Context()), nil })
+	get(mux, PathDatabases, func(r *http.Request) (any, error) {
+		rows := []CopyStatus{}
+		for _, c := range d.Databases(r.Context()) {
+			rows = append(rows, CopyRow(c))
+		}
+		return rows, nil
+	})
 	change(mux, PathDatabaseMove, func(ctx context.Context, name string, body DatabaseMove) (any, error) {
 		return d.MoveDatabase(ctx, name, body.Server, body.Force)
 	})
@@ -73,6 +86,38 @@ func databaseRoutes(mux *http.ServeMux, d Databases) {
 		moves, err := d.Rebalance(ctx)
 		return moved(ctx, moves, err)
 	})
+}
+
+// CopyRow is a copy in the API's words.
+func CopyRow(c Copy) CopyStatus {
+	return CopyStatus{
+		Database: c.Database, Server: c.Server, Active: c.Active, Failed: c.Failed, Blocked: c.Blocked, Barred: c.Barred,
+		Status: statusOf(c.CopyState, backend.ReachOf(c.Answer)), Error: reason(c.Answer),
+	}
+}
+
+// CopySuspended is the status of a copy that may be the active one while its database admits nobody.
+const CopySuspended = "FailedAndSuspended"
+
+// statusOf is a copy's state in Exchange's words. What could not be asked is Unknown.
+func statusOf(c backend.CopyState, server backend.Reach) string {
+	switch {
+	case (c.Suspended || c.Lost) && !c.Moving:
+		return CopySuspended
+	case c.Failed != "" && !c.Active:
+		return "Failed"
+	case c.Active && c.Moving:
+		return "Dismounting"
+	case server == backend.ReachUnknown:
+		return "Unknown"
+	case c.Active && server == backend.ReachUp:
+		return "Mounted"
+	case c.Active:
+		return "Dismounted"
+	case server == backend.ReachUp:
+		return "Healthy"
+	}
+	return "ServiceDown"
 }
 
 // moved records databases that were to move, and returns what became of them in the API's words.

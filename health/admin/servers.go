@@ -19,7 +19,7 @@ const (
 
 // Servers are the mailbox servers as the API shows and changes them.
 type Servers interface {
-	Servers(ctx context.Context) []ServerState
+	Servers(ctx context.Context) []MailboxServer
 	// Blocked says whether no database may be activated on a server.
 	Blocked(server string) bool
 	// Block forbids new active copies on a server, and moves those that are there if it is asked to.
@@ -30,6 +30,17 @@ type Servers interface {
 	SetPolicy(ctx context.Context, server, policy string) (Change, error)
 	// Pause holds the sign-ins to a server; zero ends that.
 	Pause(ctx context.Context, server string, d time.Duration) (Change, error)
+}
+
+// MailboxServer is what the parts of a node know of a mailbox server.
+type MailboxServer struct {
+	Name        string
+	Answer      error // what asking it just now has found; see backend.ReachOf
+	Active      int   // databases that are
+	CircuitOpen bool
+	Policy      backend.Policy
+	Queue       backend.SigninQueueState
+	Blockers    []Blocker
 }
 
 // ServerState is a mailbox server as the API shows it.
@@ -69,7 +80,13 @@ const (
 
 // serverRoutes adds mailbox servers to the pages.
 func serverRoutes(mux *http.ServeMux, s Servers) {
-	get(mux, PathServers, func(r *http.Request) (any, error) { return s.Servers(r.Context()), nil })
+	get(mux, PathServers, func(r *http.Request) (any, error) {
+		rows := []ServerState{}
+		for _, server := range s.Servers(r.Context()) {
+			rows = append(rows, serverRow(server))
+		}
+		return rows, nil
+	})
 	change(mux, PathServerBlock, func(ctx context.Context, name string, body struct{ Move bool }) (any, error) {
 		was := Activation(s.Blocked(name))
 		moves, err := s.Block(ctx, name, body.Move)
@@ -85,6 +102,38 @@ func serverRoutes(mux *http.ServeMux, s Servers) {
 	change(mux, PathServerPause, func(ctx context.Context, name string, body struct{ Seconds float64 }) (any, error) {
 		return s.Pause(ctx, name, inSeconds(body.Seconds))
 	})
+}
+
+// serverRow is a mailbox server in the API's words.
+func serverRow(s MailboxServer) ServerState {
+	row := ServerState{
+		Name: s.Name, State: StateOf(s.Answer), Up: backend.ReachOf(s.Answer) == backend.ReachUp, Error: reason(s.Answer),
+		Breaker: s.CircuitOpen, Policy: string(s.Policy), Paused: s.Queue.Paused.Seconds(), Waiting: s.Queue.Waiting,
+		Blocked: len(s.Blockers) > 0, Blockers: s.Blockers, Active: s.Active,
+	}
+	for _, b := range s.Blockers {
+		row.BlockedBy = append(row.BlockedBy, b.By)
+	}
+	return row
+}
+
+// StateOf says what asking a mailbox server has found.
+func StateOf(answer error) string {
+	switch backend.ReachOf(answer) {
+	case backend.ReachUp:
+		return ServerUp
+	case backend.ReachDown:
+		return ServerDown
+	}
+	return ServerUnknown
+}
+
+// reason is an error's text, "" for none.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // Activation says in words whether databases may be activated on a mailbox server.

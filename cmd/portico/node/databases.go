@@ -14,50 +14,17 @@ import (
 type databasesAPI struct{ s *service }
 
 // Databases implements admin.Databases.
-func (c databasesAPI) Databases(ctx context.Context) []admin.CopyStatus {
-	tier := c.s.now().tier()
-	asked := tier.Answers(ctx)
-	states := []admin.CopyStatus{}
+func (c databasesAPI) Databases(ctx context.Context) []admin.Copy {
+	answers := c.s.now().tier().Answers(ctx)
+	var all []admin.Copy
 	for _, copied := range c.s.mailbox.active.Copies() {
-		status := copyStatus(copied, asked[copied.Server])
+		of := admin.Copy{CopyState: copied, Answer: answers[copied.Server]}
 		if !copied.Active {
-			status.Barred = c.s.recovery.barred(copied.Server)
+			of.Barred = c.s.recovery.barred(copied.Server)
 		}
-		states = append(states, status)
+		all = append(all, of)
 	}
-	return states
-}
-
-// copyStatus is a copy in the API's words; asked is what asking its server has found.
-func copyStatus(c backend.CopyState, asked error) admin.CopyStatus {
-	return admin.CopyStatus{
-		Database: c.Database, Server: c.Server, Active: c.Active, Failed: c.Failed, Blocked: c.Blocked,
-		Status: statusOf(c, backend.ReachOf(asked)), Error: reason(asked),
-	}
-}
-
-// copySuspended is the state of a database that admits nobody, in Exchange's words.
-const copySuspended = "FailedAndSuspended"
-
-// statusOf is a copy's state in Exchange's words. What could not be asked is Unknown.
-func statusOf(c backend.CopyState, server backend.Reach) string {
-	switch {
-	case (c.Suspended || c.Lost) && !c.Moving:
-		return copySuspended
-	case c.Failed != "" && !c.Active:
-		return "Failed"
-	case c.Active && c.Moving:
-		return "Dismounting"
-	case server == backend.ReachUnknown:
-		return "Unknown"
-	case c.Active && server == backend.ReachUp:
-		return "Mounted"
-	case c.Active:
-		return "Dismounted"
-	case server == backend.ReachUp:
-		return "Healthy"
-	}
-	return "ServiceDown"
+	return all
 }
 
 // MoveDatabase implements admin.Databases.

@@ -14,10 +14,9 @@ import (
 type serversAPI struct{ s *service }
 
 // Servers implements admin.Servers.
-func (c serversAPI) Servers(ctx context.Context) []admin.ServerState {
+func (c serversAPI) Servers(ctx context.Context) []admin.MailboxServer {
 	tier := c.s.now().tier()
-	names := tier.Servers()
-	asked := tier.Answers(ctx)
+	answers := tier.Answers(ctx)
 	open := c.s.mailbox.circuitBreakers.Open()
 	active := make(map[string]int)
 	for _, copied := range c.s.mailbox.active.Copies() {
@@ -25,20 +24,16 @@ func (c serversAPI) Servers(ctx context.Context) []admin.ServerState {
 			active[copied.Server]++
 		}
 	}
-	states := []admin.ServerState{}
-	for _, name := range names {
-		reach := backend.ReachOf(asked[name])
-		s := admin.ServerState{Name: name, State: stateOf(reach), Up: reach == backend.ReachUp, Active: active[name],
-			Blocked: c.s.mailbox.active.Blocked(name), Breaker: open[name]}
-		queue := c.s.mailbox.signinQueues.State(name)
-		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), queue.Paused.Seconds(), queue.Waiting
+	var all []admin.MailboxServer
+	for _, name := range tier.Servers() {
+		of := admin.MailboxServer{Name: name, Answer: answers[name], Active: active[name], CircuitOpen: open[name],
+			Policy: tier.Policy(name), Queue: c.s.mailbox.signinQueues.State(name)}
 		for _, b := range c.s.mailbox.active.Blockers(name) {
-			s.BlockedBy, s.Blockers = append(s.BlockedBy, b.By), append(s.Blockers, c.s.recovery.blocker(name, b))
+			of.Blockers = append(of.Blockers, c.s.recovery.blocker(name, b))
 		}
-		s.Error = reason(asked[name])
-		states = append(states, s)
+		all = append(all, of)
 	}
-	return states
+	return all
 }
 
 // Blocked implements admin.Servers.
@@ -115,23 +110,4 @@ func (c serversAPI) Pause(_ context.Context, server string, d time.Duration) (ad
 	}
 	change.Now = c.s.mailbox.held(server)
 	return change, nil
-}
-
-// reason is an error's text, "" for none.
-func reason(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
-// stateOf is what is known of a mailbox server.
-func stateOf(r backend.Reach) string {
-	switch r {
-	case backend.ReachUp:
-		return admin.ServerUp
-	case backend.ReachDown:
-		return admin.ServerDown
-	}
-	return admin.ServerUnknown
 }

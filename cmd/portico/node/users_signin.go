@@ -17,10 +17,10 @@ import (
 // signInState says whether a user whose location is known can sign in now.
 func (c usersAPI) signInState(ctx context.Context, at admin.UserLocation) *admin.SignInState {
 	answers := c.s.now().tier().Answers(ctx)
-	state := &admin.SignInState{State: stateOf(backend.ReachOf(answers[at.Server])), Copies: []admin.CopyStatus{}}
+	state := &admin.SignInState{State: admin.StateOf(answers[at.Server]), Copies: []admin.CopyStatus{}}
 	for _, copied := range c.s.mailbox.active.Copies() {
 		if copied.Database == at.Database {
-			state.Copies = append(state.Copies, copyStatus(copied, answers[copied.Server]))
+			state.Copies = append(state.Copies, admin.CopyRow(admin.Copy{CopyState: copied, Answer: answers[copied.Server]}))
 		}
 	}
 	state.Possible, state.Reason = c.mayEnter(at, state, answers)
@@ -38,7 +38,7 @@ func (c usersAPI) mayEnter(at admin.UserLocation, state *admin.SignInState, answ
 	reason string) {
 	var reasons []string
 	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
-	closed := slices.ContainsFunc(state.Copies, func(c admin.CopyStatus) bool { return c.Status == copySuspended })
+	closed := slices.ContainsFunc(state.Copies, func(c admin.CopyStatus) bool { return c.Status == admin.CopySuspended })
 	switch {
 	case closed:
 		add("no user is admitted to %s until it is moved: portico database move %s SERVER", at.Database, at.Database)
