@@ -11,6 +11,7 @@ import (
 type DiffOptions struct {
 	Confidence float64 // of all judged figures together, between 0 and 1
 	Tolerance  float64 // the smallest change that counts, as a part: 0.05 is 5 %
+	Rivals     bool    // A and B are targets of one comparison, which may use TLS in different ways
 }
 
 // Diff compares two sets of rounds of the same work.
@@ -50,11 +51,16 @@ const (
 
 // NewDiff compares rounds B with rounds A. It returns an error if they did not do the same work.
 func NewDiff(a, b []*Report, o DiffOptions) (*Diff, error) {
-	if o.Confidence <= 0 || o.Confidence >= 1 || o.Tolerance < 0 || o.Tolerance >= 1 {
-		return nil, fmt.Errorf("confidence %v must be above 0 and below 1, and tolerance %v below 1",
-			o.Confidence, o.Tolerance)
+	if !(o.Confidence >= 0.5 && o.Confidence < 1) || !(o.Tolerance >= 0 && o.Tolerance < 1) {
+		return nil, fmt.Errorf("confidence %.4g %% must be from 50 to below 100, and tolerance %.4g %% from 0 to "+
+			"below 100", 100*o.Confidence, 100*o.Tolerance)
 	}
-	if err := sameWork(a, b); err != nil {
+	for name, rounds := range map[string][]*Report{"A": a, "B": b} {
+		if i, j, same := sameRun(rounds); same {
+			return nil, fmt.Errorf("rounds %d and %d of %s are of the same run", i, j, name)
+		}
+	}
+	if err := sameWork(a, b, o.Rivals); err != nil {
 		return nil, err
 	}
 	d := &Diff{Confidence: o.Confidence, Tolerance: o.Tolerance, Rounds: [2]int{len(a), len(b)}, Notes: notes(a, b)}
@@ -129,7 +135,7 @@ func (c *Change) judge(f diffFigure, tolerance float64, boundedA, boundedB bool)
 }
 
 // sameWork refuses rounds that cannot be compared.
-func sameWork(a, b []*Report) error {
+func sameWork(a, b []*Report, rivals bool) error {
 	if len(a) == 0 || len(b) == 0 {
 		return errors.New("no report to compare")
 	}
@@ -140,8 +146,11 @@ func sameWork(a, b []*Report) error {
 			which = "A"
 		}
 		s := &r.Setup
-		if different := append(differences(first.kind(), s.kind()),
-			differences(first.size(), s.size())...); len(different) > 0 {
+		different := append(differences(first.kind(), s.kind()), differences(first.size(), s.size())...)
+		if !rivals {
+			different = append(different, differences(first.tls(), s.tls())...)
+		}
+		if len(different) > 0 {
 			return fmt.Errorf("not comparable: %s has another %s", which, strings.Join(different, "; another "))
 		}
 		if r.Seconds < 0.9*s.Duration {
@@ -159,6 +168,7 @@ func notes(a, b []*Report) []string {
 		name string
 		of   func(*Setup) string
 	}{
+		{"TLS", (*Setup).TLSText},
 		{"targets", func(s *Setup) string { return strings.Join(s.Targets, ", ") }},
 		{"versions of the tool", func(s *Setup) string { return s.Version }},
 		{"machines", func(s *Setup) string { return s.Machine }},
@@ -166,6 +176,9 @@ func notes(a, b []*Report) []string {
 		if x, y := c.of(&a[0].Setup), c.of(&b[0].Setup); x != y {
 			all = append(all, fmt.Sprintf("other %s: %s and %s", c.name, x, y))
 		}
+	}
+	if _, _, same := sameRun(append([]*Report{a[0]}, b...)); same {
+		all = append(all, "A and B are the same runs")
 	}
 	return all
 }

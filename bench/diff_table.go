@@ -51,7 +51,8 @@ func (d *Diff) WriteTable(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%.3f x\t%s\t%s\t\n", f.Name, short(f.A), short(f.B), f.Ratio, interval, verdict)
 	}
 	t.Flush() // into memory
-	b.WriteString("in brackets: shown, not judged\n\n")
+	b.WriteString("in brackets: shown, not judged\n" +
+		"B to A is the median of all ratios of a round of B to one of A, so it may differ from B divided by A\n\n")
 	fmt.Fprintf(&b, "operations not done: A %s, B %s; errors: A %d, B %d\n",
 		percentText(d.NotDone[0]), percentText(d.NotDone[1]), d.Errors[0], d.Errors[1])
 	for i, name := range []string{"A", "B"} {

@@ -2,7 +2,9 @@ package bench
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,7 +152,7 @@ func TestDiffRefuses(t *testing.T) {
 		}(), Seconds: 10}},
 		"was ended": {{Setup: base[0].Setup, Seconds: 4}},
 	} {
-		if _, err := NewDiff(base, other, DiffOptions{0.95, 0.05}); err == nil ||
+		if _, err := NewDiff(base, other, DiffOptions{Confidence: 0.95, Tolerance: 0.05}); err == nil ||
 			!strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
 		}
@@ -159,10 +161,61 @@ func TestDiffRefuses(t *testing.T) {
 		changed.Digest() == builtInProfile(t, "fetch").Digest() {
 		t.Error("different profiles have one digest")
 	}
-	for _, o := range []DiffOptions{{}, {Confidence: 1}, {0.95, -1}, {0.95, 1}} {
+	again := []*Report{base[0], base[0]}
+	if _, err := NewDiff(base, again, DiffOptions{Confidence: 0.95}); err == nil ||
+		!strings.Contains(err.Error(), "rounds 1 and 2 of B are of the same run") {
+		t.Errorf("%v", err)
+	}
+	nan := math.NaN()
+	for _, o := range []DiffOptions{
+		{}, {Confidence: 1}, {Confidence: 0.95, Tolerance: -1}, {Confidence: 0.95, Tolerance: 1},
+		{Confidence: nan}, {Confidence: 0.95, Tolerance: nan}, {Confidence: 0.0095},
+	} {
 		if _, err := NewDiff(base, base, o); err == nil {
 			t.Errorf("%+v is taken", o)
 		}
+	}
+}
+
+// TestDamagedReports: numbers that are impossible or contradict each other are refused.
+func TestDamagedReports(t *testing.T) {
+	if err := sampleReport().check(); err != nil {
+		t.Fatal(err)
+	}
+	for says, change := range map[string]func(*Report){
+		"seconds":               func(r *Report) { r.Seconds = -1 },
+		"rate +Inf":             func(r *Report) { r.Setup.Rate = math.Inf(1) },
+		"per second 1e+308":     func(r *Report) { r.Totals.OperationsPerSecond = 1e308 },
+		"operations do not":     func(r *Report) { r.Totals.OperationOutcomes.Done++ },
+		"commands do not":       func(r *Report) { r.Totals.Commands = 7 },
+		"rates are not":         func(r *Report) { r.Totals.CommandsPerSecond /= 2 },
+		"errors do not":         func(r *Report) { r.Totals.Errors = 0 },
+		"NOOP: its numbers":     func(r *Report) { r.Rows[2].Count-- },
+		"NOOP: its histograms":  func(r *Report) { r.Rows[2].Latencies = Latencies{} },
+		"NOOP: a number is out": func(r *Report) { r.Rows[2].PerSecond = math.NaN() },
+		"series":                func(r *Report) { r.Series[1].PerSecond = -1 },
+		"was not written":       func(r *Report) { r.Rows = nil },
+	} {
+		r := sampleReport()
+		change(r)
+		if err := r.check(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
+	}
+}
+
+// TestDiffOfRivals: two targets of one comparison may use TLS in different ways.
+func TestDiffOfRivals(t *testing.T) {
+	a, b := jittered(t, 5, 20*time.Millisecond, 1, nil), jittered(t, 5, 30*time.Millisecond, 2, nil)
+	for _, r := range b {
+		r.Setup.TLS, r.Setup.Curve = "implicit", "X25519"
+	}
+	if _, err := NewDiff(a, b, DiffOptions{Confidence: 0.95}); err == nil || !strings.Contains(err.Error(), "TLS") {
+		t.Errorf("%v", err)
+	}
+	d, err := NewDiff(a, b, DiffOptions{Confidence: 0.95, Rivals: true})
+	if err != nil || !d.Regression || !slices.Contains(d.Notes, "other TLS: none and implicit (X25519)") {
+		t.Errorf("%v, %+v", err, d)
 	}
 }
 
@@ -175,6 +228,10 @@ func TestReportFiles(t *testing.T) {
 	}
 	comparison := &Comparison{Results: []Result{{Name: "x", Reports: []*Report{r}},
 		{Name: "y", Reports: []*Report{r, r}}}}
+	var searched bytes.Buffer
+	if err := (&Search{Steps: []Step{{Rate: 1}}, Best: r}).WriteJSON(&searched); err != nil {
+		t.Fatal(err)
+	}
 	var compared bytes.Buffer
 	if err := comparison.WriteJSON(&compared); err != nil {
 		t.Fatal(err)
@@ -185,8 +242,13 @@ func TestReportFiles(t *testing.T) {
 		says         string
 	}{
 		{one.String(), "", 1, ""}, {one.String() + one.String(), "", 2, ""}, {compared.String(), "y", 2, ""},
+		{one.String(), "x", 0, "leave out --target"}, {searched.String(), "", 1, ""},
+		{`{"steps": [], "report": null}`, "", 0, "without any step"},
+		{`{"results": [{"name": "a", "reports": [null]}]}`, "", 0, "report 1 was not written"},
+		{`{"rows": 7}`, "", 0, "in rows there is JSON of another kind"},
+		{`{"figures": [], "regression": false}`, "", 0, "bench diff writes"}, {"null", "", 0, "was not written"},
 		{compared.String(), "", 0, "name one with --target"}, {compared.String(), "z", 0, "it compares x, y"},
-		{"", "", 0, "no report"}, {"{}", "", 0, "was not written by bench run"}, {"[]", "", 0, "cannot unmarshal"},
+		{"", "", 0, "no report"}, {"{}", "", 0, "was not written by bench run"}, {"[]", "", 0, "JSON of another kind"},
 		{"nonsense", "", 0, "invalid"},
 		{one.String() + "{", "", 0, "unexpected EOF"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ import (
 func Merge(reports []*Report, further []Condition) (*Report, error) {
 	if len(reports) < 2 {
 		return nil, errors.New("merge: needs at least two reports")
+	}
+	if i, j, same := sameRun(reports); same {
+		return nil, fmt.Errorf("merge: reports %d and %d are of the same run", i, j)
 	}
 	if err := sameKindAndTime(reports); err != nil {
 		return nil, fmt.Errorf("merge: %w", err)
@@ -37,8 +41,10 @@ func Merge(reports []*Report, further []Condition) (*Report, error) {
 		all.Loop.SecondHalfDue += r.Loop.SecondHalfDue
 		all.Loop.SecondHalfEnded += r.Loop.SecondHalfEnded
 		all.WarmUp = all.WarmUp.plus(r.WarmUp)
+		all.RunIDs = append(all.RunIDs, r.RunIDs...)
 		all.Tool.add(&r.Tool, fmt.Sprintf("machine %d", i+1))
 	}
+	all.Tool.CPUs = cpusOf(reports)
 	all.Rows, all.Errors, all.Series = mergedRows(reports), mergedErrors(reports), mergedSeries(reports,
 		all.MeasuredFrom)
 	all.Spent = all.mergedSpent(reports)
@@ -57,7 +63,9 @@ func sameKindAndTime(reports []*Report) error {
 	first := reports[0]
 	var from, until time.Time
 	for i, r := range reports {
-		if different := differences(first.Setup.kind(), r.Setup.kind()); len(different) > 0 {
+		different := append(differences(first.Setup.kind(), r.Setup.kind()),
+			differences(first.Setup.tls(), r.Setup.tls())...)
+		if len(different) > 0 {
 			return fmt.Errorf("report %d has another %s", i+1, strings.Join(different, "; another "))
 		}
 		if r.MeasuredFrom.IsZero() {
@@ -96,8 +104,50 @@ func mergedSetup(reports []*Report) Setup {
 	}
 	slices.Sort(s.Targets)
 	s.Targets = slices.Compact(s.Targets)
+	if s.Boots = bootsOf(reports); len(s.Boots) == 1 {
+		s.Machine = fmt.Sprintf("%d runs on one load machine: %s", len(reports), s.Machine)
+		return s
+	}
 	s.Machine = fmt.Sprintf("%d load machines: %s", len(reports), strings.Join(machines, "; "))
 	return s
+}
+
+// boots names the machine that the tool runs on by its last start, which tells it from others. proc is /proc. It
+// returns nil if the system has no such name.
+func boots(proc string) []string {
+	id, err := os.ReadFile(proc + "/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil
+	}
+	return []string{shown(strings.TrimSpace(string(id)), credential{})}
+}
+
+// bootsOf returns the machines of all reports. It returns nil if one of them does not say which it was.
+func bootsOf(reports []*Report) (all []string) {
+	for _, r := range reports {
+		if len(r.Setup.Boots) == 0 {
+			return nil
+		}
+		all = append(all, r.Setup.Boots...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// cpusOf adds the CPUs of all machines, each machine once.
+func cpusOf(reports []*Report) (sum int) {
+	seen := make(map[string]bool)
+	for _, r := range reports {
+		known := len(r.Setup.Boots) > 0
+		for _, boot := range r.Setup.Boots {
+			known = known && seen[boot]
+			seen[boot] = true
+		}
+		if !known {
+			sum += r.Tool.CPUs
+		}
+	}
+	return sum
 }
 
 func (t *Totals) add(o *Totals) {
@@ -126,7 +176,6 @@ func (w *WarmUp) plus(o *WarmUp) *WarmUp {
 // add keeps the worse values of two machines, and the reasons of both.
 func (t *Tool) add(o *Tool, name string) {
 	t.CPU += o.CPU
-	t.CPUs += o.CPUs
 	t.Waiting, t.Machine = greater(t.Waiting, o.Waiting), greater(t.Machine, o.Machine)
 	t.Wait = max(t.Wait, o.Wait)
 	t.LateP99, t.LateMax = max(t.LateP99, o.LateP99), max(t.LateMax, o.LateMax)

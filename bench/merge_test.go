@@ -27,6 +27,19 @@ func TestMerge(t *testing.T) {
 		whole.Setup.Sessions != 2 || whole.Sessions.AtEnd != 2 || !whole.MeasuredFrom.Equal(a.MeasuredFrom) {
 		t.Errorf("\n%s", table(whole))
 	}
+	if len(whole.RunIDs) != 2 || whole.Tool.CPUs != a.Tool.CPUs && len(whole.Setup.Boots) == 1 {
+		t.Errorf("runs %v on %v with %d CPUs", whole.RunIDs, whole.Setup.Boots, whole.Tool.CPUs)
+	}
+	whole.Setup.Rate, whole.Seconds = 20, b.Seconds
+	if err := whole.check(); err != nil {
+		t.Error(err)
+	}
+	c := *b
+	c.RunIDs, c.Setup.Boots = []string{"c"}, []string{"another machine"}
+	if two, err := Merge([]*Report{a, &c}, nil); err != nil || two.Tool.CPUs != a.Tool.CPUs+b.Tool.CPUs ||
+		!strings.HasPrefix(two.Setup.Machine, "2 load machines: ") {
+		t.Errorf("%v, %+v", err, two)
+	}
 	var failed []string
 	for _, j := range whole.FailedConditions() {
 		failed = append(failed, j.Condition)
@@ -65,12 +78,13 @@ func failIfConditions(t *testing.T, texts ...string) []Condition {
 func TestMergeRefuses(t *testing.T) {
 	a := runLied(t, &liar{}, nil)
 	later, other, undated := *a, *a, *a
+	later.RunIDs, other.RunIDs, undated.RunIDs = []string{"1"}, []string{"2"}, []string{"3"}
 	later.MeasuredFrom = a.MeasuredFrom.Add(6 * time.Second)
 	other.Setup.Mechanism = "plain"
 	undated.MeasuredFrom = time.Time{}
 	for says, reports := range map[string][]*Report{
 		"at least two": {a}, "in common": {a, &later}, "another mechanism": {a, &other},
-		"when it was measured": {a, &undated},
+		"when it was measured": {a, &undated}, "reports 1 and 3 are of the same run": {a, &undated, a},
 	} {
 		if _, err := Merge(reports, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)

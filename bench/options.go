@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -137,7 +138,7 @@ func (o *Options) complete() error {
 	check(o.Closed || o.Rate >= minRate && o.Rate <= maxRate,
 		"rate %v: must be at least one a day and at most %d a second", o.Rate, maxRate)
 	if o.RunID == "" {
-		o.RunID = fmt.Sprintf("%x", time.Now().UnixNano())
+		o.RunID = fmt.Sprintf("%016x", rand.Uint64())
 	}
 	setDefault(&o.proc, "/proc")
 	if o.Dial == nil {

@@ -148,7 +148,7 @@ func (p *Profile) recordedSteps(each func(replay.Step)) {
 // Replayed names the recording of a report, and what was changed in it.
 type Replayed struct {
 	Speed    float64       `json:"speed"`
-	From     time.Time     `json:"recorded_from"`
+	From     time.Time     `json:"recorded_from,omitzero"`
 	Seconds  float64       `json:"recorded_s"`
 	Sessions int           `json:"recorded_sessions"`
 	Users    int           `json:"recorded_users"`
@@ -181,8 +181,12 @@ func (e *engine) replayed() *Replayed {
 
 // String describes the recording.
 func (r *Replayed) String() string {
-	return fmt.Sprintf("speed %s: %d sessions of %d users, recorded in %s s from %s on; %d open at the start",
-		short(r.Speed), r.Sessions, r.Users, short(r.Seconds), r.From.Format(time.RFC3339), r.Open)
+	from := ""
+	if !r.From.IsZero() {
+		from = fmt.Sprintf(" from %s on", r.From.Format(time.RFC3339))
+	}
+	return fmt.Sprintf("speed %s: %d sessions of %d users, recorded in %s s%s; %d open at the start",
+		short(r.Speed), r.Sessions, r.Users, short(r.Seconds), from, r.Open)
 }
 
 // MadeUp describes what differs from the recording.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -15,6 +16,7 @@ type Report struct {
 	MeasuredFrom time.Time    `json:"measured_from"`
 	Seconds      float64      `json:"seconds"` // of measured time
 	EndedEarly   bool         `json:"ended_early"`
+	RunIDs       []string     `json:"run_ids"` // of the run, or of those that were merged
 	WarmUp       *WarmUp      `json:"warm_up,omitempty"`
 	Replay       *Replayed    `json:"replay,omitempty"`
 	Setup        Setup        `json:"setup"`
@@ -56,6 +58,7 @@ type Setup struct {
 	Seed          uint64   `json:"seed"`
 	Version       string   `json:"version"` // of the tool
 	Machine       string   `json:"machine"` // that the tool ran on
+	Boots         []string `json:"boots"`   // of the machines, which tell two machines from one
 }
 
 // Totals holds counts of the measured time.
@@ -120,6 +123,7 @@ type Row struct {
 	P999      int64    `json:"p999_us"`
 	Max       int64    `json:"max_us"`
 	AtLeast   []string `json:"at_least,omitempty"` // which of these are lower bounds, by their names here
+	TooFew    []string `json:"too_few,omitempty"`  // percentiles of too few latencies, which are the greatest of them
 	Curve     []Latest `json:"curve"`
 
 	Latencies Latencies `json:"histograms"`
@@ -175,14 +179,14 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 	seconds := last.at.Sub(first.at).Seconds()
 	r := &Report{
 		Started: began.UTC().Truncate(time.Second), MeasuredFrom: first.at.UTC(), Seconds: seconds, Setup: e.setup(),
-		EndedEarly: e.endedAt.Before(e.planned),
-		Totals:     newTotals(all, seconds),
-		Sessions:   SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
-		Loop:       Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
-		WarmUp:     e.warmUpOf(all, first.at),
-		Replay:     e.replayed(),
-		Errors:     errorCounts(all),
-		Tool:       newTool(first.tool, last.tool, late, all.commands()),
+		EndedEarly: e.endedAt.Before(e.planned), RunIDs: []string{e.options.RunID},
+		Totals:   newTotals(all, seconds),
+		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
+		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
+		WarmUp:   e.warmUpOf(all, first.at),
+		Replay:   e.replayed(),
+		Errors:   errorCounts(all),
+		Tool:     newTool(first.tool, last.tool, late, all.commands()),
 	}
 	if len(r.Errors) == 0 && r.Totals.OperationOutcomes.All == r.Totals.OperationOutcomes.Bad() {
 		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1,
@@ -224,6 +228,7 @@ func (e *engine) setup() Setup {
 		WarmUp: o.WarmUp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(),
 		Grace:  o.Grace.Seconds(),
 		Verify: o.Verify.String(), Seed: o.Seed, Version: o.Version, Machine: machine("/proc"),
+		Boots: boots("/proc"),
 	}
 	s.TLSVersion, s.Curve = onlyTLS(o.TLSConfig)
 	if !o.Closed {
@@ -308,6 +313,9 @@ func (out *Row) describe(l Latencies) {
 	}
 	percentile := func(name string, percentile float64) int64 {
 		us, atLeast := d.at(percentile)
+		if percentile > 50 && !d.enough(percentile) {
+			out.TooFew = append(out.TooFew, name)
+		}
 		return set(name, us, atLeast)
 	}
 	out.P50, out.P90, out.P99, out.P999 = percentile("p50_us", 50), percentile("p90_us", 90), percentile("p99_us",
@@ -326,13 +334,18 @@ func (d distribution) curve() []Latest {
 	add(0)
 	for _, p := range []float64{25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.975, 99.99,
 		99.995, 99.999} {
-		if float64(d.all.TotalCount())*(100-p)/100 < 1 {
+		if !d.enough(p) {
 			break
 		}
 		add(p)
 	}
 	most, atLeast := d.most()
 	return append(points, Latest{100, most, atLeast})
+}
+
+// enough reports whether at least one latency is above the percentile.
+func (d distribution) enough(percentile float64) bool {
+	return math.Round(float64(d.all.TotalCount())*(100-percentile)*1e6)/1e8 >= 1
 }
 
 func errorCounts(all *results) []ErrorCount {

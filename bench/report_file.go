@@ -17,7 +17,8 @@ const (
 )
 
 // LoadReports reads the reports of a file, one for each round. The file holds one or several reports of bench run as
-// JSON, or one of bench compare, of which LoadReports takes one target. The target may be empty if there is only one.
+// JSON, a search, or one comparison of bench compare, of which LoadReports takes one target. The target may be empty if
+// there is only one.
 func LoadReports(file, target string) ([]*Report, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -49,8 +50,8 @@ func readReports(r io.Reader, target string) ([]*Report, error) {
 		}
 	}
 	for i, report := range all {
-		if report.Setup.Profile == "" || len(report.Rows) == 0 {
-			return nil, fmt.Errorf("report %d was not written by bench run -o json", i+1)
+		if err := report.check(); err != nil {
+			return nil, fmt.Errorf("report %d %w", i+1, err)
 		}
 	}
 	if len(all) == 0 {
@@ -59,19 +60,47 @@ func readReports(r io.Reader, target string) ([]*Report, error) {
 	return all, nil
 }
 
-// decodeReports reads the report of a run, or the rounds of one target from a comparison.
+// decodeReports reads the report of a run, the rounds of one target from a comparison, or the report of the best step
+// of a search.
 func decodeReports(text []byte, target string) ([]*Report, error) {
-	var comparison struct {
-		Results []Result `json:"results"`
+	var whole struct {
+		Results []Result  `json:"results"`
+		Steps   []Step    `json:"steps"`
+		Best    *Report   `json:"report"`
+		Figures *[]Change `json:"figures"`
 	}
-	if err := json.Unmarshal(text, &comparison); err != nil {
+	if err := decode(text, &whole); err != nil {
 		return nil, err
 	}
-	if len(comparison.Results) > 0 {
-		return reportsOf(comparison.Results, target)
+	switch {
+	case len(whole.Results) > 0:
+		return reportsOf(whole.Results, target)
+	case target != "":
+		return nil, errors.New("it does not compare targets: leave out --target")
+	case whole.Figures != nil:
+		return nil, errors.New("it holds what bench diff writes; give what bench run or bench compare writes")
+	case whole.Steps != nil && whole.Best == nil:
+		return nil, errors.New("it holds a search for a rate without any step")
+	case whole.Steps != nil:
+		return []*Report{whole.Best}, nil
 	}
 	var report Report
-	return []*Report{&report}, json.Unmarshal(text, &report)
+	return []*Report{&report}, decode(text, &report)
+}
+
+// decode reads JSON, with errors for people.
+func decode(text []byte, to any) error {
+	err := json.Unmarshal(text, to)
+	var other *json.UnmarshalTypeError
+	if errors.As(err, &other) {
+		where := other.Field
+		if where == "" {
+			where = "the whole"
+		}
+		return fmt.Errorf("it holds no report of bench run or bench compare: in %s there is JSON of another kind (%s)",
+			where, other.Value)
+	}
+	return err
 }
 
 // reportsOf returns one target's rounds from a comparison.
@@ -90,10 +119,17 @@ func reportsOf(results []Result, target string) ([]*Report, error) {
 func (s *Setup) kind() []struct{ name, value string } {
 	text := func(v any) string { return fmt.Sprint(v) }
 	return []struct{ name, value string }{
-		{"profile", s.Profile}, {"profile's content", s.ProfileDigest}, {"TLS", s.TLS}, {"TLS version", s.TLSVersion},
-		{"key exchange", s.Curve}, {"mechanism", s.Mechanism}, {"ID", text(s.ID)}, {"compression", text(s.Compress)},
+		{"profile", s.Profile}, {"profile's content", s.ProfileDigest}, {"mechanism", s.Mechanism}, {"ID", text(s.ID)},
+		{"compression", text(s.Compress)},
 		{"closed loop", text(s.Closed)}, {"checks", s.Verify}, {"time-out", text(s.Timeout)}, {"grace", text(s.Grace)},
 		{"backlog", text(s.Backlog)}, {"duration", text(s.Duration)}, {"warm-up", text(s.WarmUp)},
+	}
+}
+
+// tls returns the options about TLS, which also decide what the figures mean.
+func (s *Setup) tls() []struct{ name, value string } {
+	return []struct{ name, value string }{
+		{"TLS", s.TLS}, {"TLS version", s.TLSVersion}, {"key exchange", s.Curve},
 	}
 }
 

@@ -96,23 +96,30 @@ func (s *Setup) circumstances() string {
 func (r *Report) writeRows(b *strings.Builder) {
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "latency\tcount\tdone a second\tp50\tp90\tp99\tp99.9\tmax\terrors\t")
-	bounds := false
+	bounds, few := false, false
 	for _, row := range r.Rows {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", row.Name, row.Count, short(row.PerSecond),
 			row.Text("p50_us"), row.Text("p90_us"), row.Text("p99_us"), row.Text("p999_us"),
 			row.Text("max_us"), row.Errors)
-		bounds = bounds || len(row.AtLeast) > 0
+		bounds, few = bounds || len(row.AtLeast) > 0, few || len(row.TooFew) > 0
 	}
 	t.Flush() // into memory
 	if bounds {
 		b.WriteString("> is a lower bound: without a good answer, the latency is at least the time waited\n")
 	}
+	if few {
+		b.WriteString("- is a percentile that needs more latencies: p90 needs 10, p99 100, p99.9 1000\n")
+	}
 }
 
-// Text formats a latency of the row by its name in JSON, such as p99_us. Lower bounds begin with >.
+// Text formats a latency of the row by its name in JSON, such as p99_us. Lower bounds begin with >; a percentile of too
+// few latencies is -.
 func (row Row) Text(name string) string {
 	us := map[string]int64{"p50_us": row.P50, "p90_us": row.P90, "p99_us": row.P99, "p999_us": row.P999,
 		"max_us": row.Max}[name]
+	if slices.Contains(row.TooFew, name) {
+		return "-"
+	}
 	if slices.Contains(row.AtLeast, name) {
 		return "> " + micros(us)
 	}

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -152,6 +153,24 @@ func TestPercentilesAreSteps(t *testing.T) {
 	if path := p.path(plotLine{steps: true, x: []float64{0, 1}, y: []float64{0, 1}}); !strings.Contains(path,
 		"V12.0H626.0") {
 		t.Errorf("path %s", path)
+	}
+}
+
+// TestTooFewLatencies: a percentile without a latency above it is no figure.
+func TestTooFewLatencies(t *testing.T) {
+	for n, want := range map[int]string{1: "[p90_us p99_us p999_us]", 10: "[p99_us p999_us]", 999: "[p999_us]",
+		1000: "[]"} {
+		record := &rowRecord{}
+		for range n {
+			record.record(time.Millisecond, outcomeDone, false)
+		}
+		row := newRow(rowNoop, record, 10)
+		if got := fmt.Sprint(row.TooFew); got != want {
+			t.Errorf("%d latencies: %s, want %s", n, got, want)
+		}
+		if n == 1 && (row.Text("p50_us") == "-" || row.Text("p999_us") != "-") {
+			t.Errorf("%q, %q", row.Text("p50_us"), row.Text("p999_us"))
+		}
 	}
 }
 

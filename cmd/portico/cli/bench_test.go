@@ -137,12 +137,16 @@ func TestBenchMerge(t *testing.T) {
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	if status, out, errs := command("bench", "merge", a, b, "--report",
 		filepath.Join(dir, "page.html")); status != StatusFine ||
-		!strings.Contains(out, "2 load machines") || !strings.Contains(out, "200 due") {
+		!strings.Contains(out, "load machine") || !strings.Contains(out, "200 due") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	if status, out, _ := command("bench", "merge", a, b, "--fail-if", "rate<1000"); status != StatusBad ||
 		!strings.Contains(out, "1 of 1 failed") {
 		t.Errorf("status %d\n%s", status, out)
+	}
+	if status, _, errs := command("bench", "merge", a, b, a); status != StatusFailed ||
+		!strings.Contains(errs, "reports 1 and 3 are of the same run") {
+		t.Errorf("status %d, %s", status, errs)
 	}
 	if status, _, errs := command("bench", "merge", a); status != StatusFailed || !strings.Contains(errs, "A.json") {
 		t.Errorf("status %d, %s", status, errs)
@@ -179,8 +183,12 @@ func TestBenchDiff(t *testing.T) {
 		{rounds + " " + other, StatusFailed, "another sessions"},
 		{rounds + " " + dir + "/nothing", StatusFailed, "no such file"},
 		{rounds + " " + passwords, StatusFailed, "invalid"},
-		{rounds, StatusFailed, "needs B.json"},
+		{rounds, StatusFailed, "give two files"},
 		{rounds + " " + rounds + " --confidence 100", StatusFailed, "confidence"},
+		{rounds + " " + rounds + " --confidence NaN", StatusFailed, "confidence"},
+		{rounds + " " + rounds + " --confidence 0.95", StatusFailed, "must be from 50"},
+		{rounds + " " + rounds + " --target a --target b --target c", StatusFailed, "at most twice"},
+		{rounds + " " + rounds + " --target a", StatusFailed, "leave out --target"},
 		{rounds + " " + rounds + " -o json", StatusFine, `"regression": false`},
 	} {
 		status, out, errs := command(append([]string{"bench", "diff"}, strings.Fields(c.args)...)...)
