@@ -91,8 +91,8 @@ func databaseRoutes(mux *http.ServeMux, d Databases) {
 // CopyRow is a copy in the API's words.
 func CopyRow(c Copy) CopyStatus {
 	return CopyStatus{
-		Database: c.Database, Server: c.Server, Active: c.Active, Failed: c.Failed, Blocked: c.Blocked, Barred: c.Barred,
-		Status: statusOf(c.CopyState, backend.ReachOf(c.Answer)), Error: reason(c.Answer),
+		Database: c.Database, Server: c.Server, Active: c.Active, Failed: c.Failed, Blocked: c.Blocked,
+		Barred: c.Barred, Status: statusOf(c.CopyState, backend.ReachOf(c.Answer)), Error: reason(c.Answer),
 	}
 }
 

@@ -20,8 +20,9 @@ func TestRowsOfServersAndCopies(t *testing.T) {
 			`{"name":"mbx1","state":"up","up":true,"breaker_open":false,"policy":"Unrestricted","blocked":false,` +
 				`"active":2}`},
 		{serverRow(MailboxServer{Name: "mbx2", Answer: refused, CircuitOpen: true, Policy: backend.BlockedByPolicy,
-			Queue:    backend.SigninQueueState{Paused: 90 * time.Second, Waiting: 3},
-			Blockers: []Blocker{{By: "operator", Who: "user root"}, {By: "health", Monitor: "S/M/mbx2", Why: "it is Unhealthy"}}}),
+			Queue: backend.SigninQueueState{Paused: 90 * time.Second, Waiting: 3},
+			Blockers: []Blocker{{By: "operator", Who: "user root"},
+				{By: "health", Monitor: "S/M/mbx2", Why: "it is Unhealthy"}}}),
 			`{"name":"mbx2","state":"unknown","up":false,"error":"connection refused","breaker_open":true,` +
 				`"policy":"Blocked","paused":90,"waiting":3,"blocked":true,"blocked_by":["operator","health"],` +
 				`"blockers":[{"by":"operator","who":"user root"},{"by":"health","monitor":"S/M/mbx2",` +

@@ -107,8 +107,8 @@ func serverRoutes(mux *http.ServeMux, s Servers) {
 // serverRow is a mailbox server in the API's words.
 func serverRow(s MailboxServer) ServerState {
 	row := ServerState{
-		Name: s.Name, State: StateOf(s.Answer), Up: backend.ReachOf(s.Answer) == backend.ReachUp, Error: reason(s.Answer),
-		Breaker: s.CircuitOpen, Policy: string(s.Policy), Paused: s.Queue.Paused.Seconds(), Waiting: s.Queue.Waiting,
+		Name: s.Name, State: StateOf(s.Answer), Up: backend.ReachOf(s.Answer) == backend.ReachUp,
+		Error: reason(s.Answer), Breaker: s.CircuitOpen, Policy: string(s.Policy), Paused: s.Queue.Paused.Seconds(), Waiting: s.Queue.Waiting,
 		Blocked: len(s.Blockers) > 0, Blockers: s.Blockers, Active: s.Active,
 	}
 	for _, b := range s.Blockers {

@@ -20,7 +20,8 @@ func (c usersAPI) signInState(ctx context.Context, at admin.UserLocation) *admin
 	state := &admin.SignInState{State: admin.StateOf(answers[at.Server]), Copies: []admin.CopyStatus{}}
 	for _, copied := range c.s.mailbox.active.Copies() {
 		if copied.Database == at.Database {
-			state.Copies = append(state.Copies, admin.CopyRow(admin.Copy{CopyState: copied, Answer: answers[copied.Server]}))
+			of := admin.Copy{CopyState: copied, Answer: answers[copied.Server]}
+			state.Copies = append(state.Copies, admin.CopyRow(of))
 		}
 	}
 	state.Possible, state.Reason = c.mayEnter(at, state, answers)
@@ -38,7 +39,9 @@ func (c usersAPI) mayEnter(at admin.UserLocation, state *admin.SignInState, answ
 	reason string) {
 	var reasons []string
 	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
-	closed := slices.ContainsFunc(state.Copies, func(c admin.CopyStatus) bool { return c.Status == admin.CopySuspended })
+	closed := slices.ContainsFunc(state.Copies, func(c admin.CopyStatus) bool {
+		return c.Status == admin.CopySuspended
+	})
 	switch {
 	case closed:
 		add("no user is admitted to %s until it is moved: portico database move %s SERVER", at.Database, at.Database)
