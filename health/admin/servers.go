@@ -108,7 +108,8 @@ func serverRoutes(mux *http.ServeMux, s Servers) {
 func serverRow(s MailboxServer) ServerState {
 	row := ServerState{
 		Name: s.Name, State: StateOf(s.Answer), Up: backend.ReachOf(s.Answer) == backend.ReachUp,
-		Error: reason(s.Answer), Breaker: s.CircuitOpen, Policy: string(s.Policy), Paused: s.Queue.Paused.Seconds(), Waiting: s.Queue.Waiting,
+		Error: reason(s.Answer), Breaker: s.CircuitOpen,
+		Policy: string(s.Policy), Paused: s.Queue.Paused.Seconds(), Waiting: s.Queue.Waiting,
 		Blocked: len(s.Blockers) > 0, Blockers: s.Blockers, Active: s.Active,
 	}
 	for _, b := range s.Blockers {
