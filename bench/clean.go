@@ -72,9 +72,9 @@ func (e *engine) cleanUser(ctx context.Context, user User, ours *regexp.Regexp, 
 			break
 		}
 		mailbox := &left[i]
-		refused := c.command(rowDelete, mailbox.Mailbox, time.Time{}, nil)
+		refused := c.removeMailbox(mailbox.Mailbox)
 		switch mailbox.Removed = refused == nil; {
-		case isKind(refused, KindRefused), isKind(refused, KindBad):
+		case isKind(refused, KindRefused), isKind(refused, KindBad), isKind(refused, KindRemains):
 			mailbox.Problem = shown(refused.Error(), o.credential(user))
 		default:
 			err = refused

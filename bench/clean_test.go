@@ -51,6 +51,43 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestMailboxThatStays: an OK to DELETE is not enough, neither for clean nor at the end of a run.
+func TestMailboxThatStays(t *testing.T) {
+	testkit.NoLeaks(t)
+	server := testkit.Scripted(t, nil, signedIn+`C: ${tag} LIST "" "bench-*"
+S: * LIST () "/" bench-18ea0000000000aa-1
+S: ${tag} OK
+C: ${tag} DELETE bench-18ea0000000000aa-1
+S: ${tag} OK
+C: ${tag} LIST "" "bench-18ea0000000000aa-1"
+S: * LIST () "/" bench-18ea0000000000aa-1
+S: ${tag} OK
+answer-all
+`)
+	o := Options{Targets: []Target{target(t, server.Addr())}, Users: someUsers(1),
+		Profile: builtInProfile(t, "desktop"), Timeout: testkit.Patience}
+	left, err := Clean(t.Context(), o, false)
+	if err != nil || len(left) != 1 || left[0].Removed || !strings.Contains(left[0].Problem, "LIST still shows") {
+		t.Errorf("%+v, %v", left, err)
+	}
+	keep := &liar{}
+	r := runLied(t, keep, func(o *Options) {
+		o.Profile, o.RunID = builtInProfile(t, "fetch"), "5ea0000000000000"
+		after := 0 // tagged answers of the end: to DELETE, to LIST, to LOGOUT
+		keep.answer = func(a *answer) {
+			if a.isTagged() && a.at >= o.Duration {
+				if after++; after == 2 {
+					a.say("* LIST () \"/\" bench-5ea0000000000000-0\r\n")
+				}
+			}
+			a.pass()
+		}
+	})
+	if got := r.errorsOf(KindRemains); got.Count != 1 || r.Fine() {
+		t.Errorf("%+v\n%s", got, table(r))
+	}
+}
+
 // TestCleanThatIsRefused wants to be told why a mailbox stays.
 func TestCleanThatIsRefused(t *testing.T) {
 	testkit.NoLeaks(t)

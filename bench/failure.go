@@ -29,6 +29,7 @@ const (
 	KindLiteral                // a body of another length than the message's
 	KindChecksum               // a body with other bytes than the message's
 	KindMissing                // an answer without the data asked for
+	KindRemains                // a mailbox that is there after its DELETE
 	KindRefused                // NO
 	KindBad                    // BAD
 	KindUnfinished             // no answer, and the run was over
@@ -40,7 +41,7 @@ const (
 var kindNames = [numKinds]string{
 	"connect", "tls", "greeting", "sign-in", "dropped", "time-out", "protocol", "wrong tag", "wrong count",
 	"wrong UID",
-	"wrong flags", "wrong length", "wrong checksum", "missing data", "NO", "BAD",
+	"wrong flags", "wrong length", "wrong checksum", "missing data", "not removed", "NO", "BAD",
 	"unfinished", "never begun", "nothing done",
 }
 

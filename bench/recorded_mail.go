@@ -176,7 +176,7 @@ func (m *testMail) learn(s *session, c *clientConn) error {
 func (e *engine) removeMail(ctx context.Context) error {
 	return e.eachMail(ctx, 2*e.options.Grace, func(_ *session, c *clientConn, m *testMail) error {
 		for _, name := range []string{m.name, m.filed()} {
-			if err := c.command(rowDelete, name, time.Time{}, nil); err != nil {
+			if err := c.removeMailbox(name); err != nil {
 				return err
 			}
 		}

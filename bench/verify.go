@@ -36,7 +36,7 @@ func (f *folder) remove(c *clientConn) error {
 		return nil
 	}
 	f.made = false
-	return c.command(rowDelete, f.name, time.Time{}, nil)
+	return c.removeMailbox(f.name)
 }
 
 // newMessage generates a message.

@@ -143,9 +143,22 @@ func setSpan(query url.Values, from, to string, now time.Time) error {
 		query.Set(end.name, at.UTC().Format(time.RFC3339))
 	}
 	if from != "" && to != "" && !span[0].Before(span[1]) {
-		return errors.New("--from must be before --to")
+		return fmt.Errorf("--from must be before --to, but %s is not before %s%s", shownMoment(span[0]),
+			shownMoment(span[1]), meansYesterday(span, now, from, to))
 	}
 	return nil
+}
+
+func shownMoment(at time.Time) string { return at.Format("2006-01-02 15:04:05") }
+
+// meansYesterday explains a time of day that is later than now, because it means that of yesterday.
+func meansYesterday(span [2]time.Time, now time.Time, texts ...string) string {
+	for i, text := range texts {
+		if _, err := time.Parse("15:04", text); err == nil && span[i].YearDay() != now.YearDay() {
+			return fmt.Sprintf(": %s is later than now, so it means yesterday's", text)
+		}
+	}
+	return ""
 }
 
 // rowTable has a column for each field of a row.
