@@ -44,6 +44,9 @@ func walkInto(at field, visit func(field)) {
 			walk(item(at.path, i), at.value.Index(i), visit)
 		}
 	case reflect.Map:
+		if at.value.Type().Elem().Kind() != reflect.Struct {
+			return
+		}
 		names := slices.Sorted(maps.Keys(textKeys(at.value)))
 		for _, name := range names {
 			walk(join(at.path, name), at.value.MapIndex(reflect.ValueOf(name)), visit)
@@ -92,15 +95,7 @@ type Key struct {
 // Keys lists every key of the configuration file in the order of the types.
 func Keys() []Key {
 	specimen := Default()
-	specimen.Listeners = make([]Listener, 1)
-	specimen.TLS.Certificates = make([]Certificate, 1)
-	source, verifier := fresh[DirectorySource](), fresh[Verifier]()
-	source.Rules = make([]DirectoryRule, 1)
-	specimen.Directory.Sources, specimen.Directory.Verify = []DirectorySource{source}, []Verifier{verifier}
-	specimen.MailboxServers = map[string]MailboxServer{"<name>": fresh[MailboxServer]()}
-	specimen.Databases = map[string]Database{"<name>": fresh[Database]()}
-	specimen.Health.Mailboxes = map[string]HealthMailbox{"<name>": fresh[HealthMailbox]()}
-	specimen.Nodes = map[string]Node{"<name>": fresh[Node]()}
+	fill(reflect.ValueOf(specimen).Elem())
 	names := strings.NewReplacer(`"<name>"`, "<name>", "[0]", "[]")
 
 	var keys []Key
@@ -116,8 +111,29 @@ func Keys() []Key {
 	return keys
 }
 
-// fresh returns an element of a list or map with its defaults.
-func fresh[T any]() T { return newElement(reflect.TypeFor[T]()).Interface().(T) }
+// fill gives each list and map of sections in v one element with its defaults; in a map, under the name <name>.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).Tag.Get("yaml") != "" {
+				fill(v.Field(i))
+			}
+		}
+	case reflect.Slice, reflect.Map:
+		if v.Type().Elem().Kind() != reflect.Struct {
+			return
+		}
+		element := newElement(v.Type().Elem())
+		fill(element)
+		if v.Kind() == reflect.Slice {
+			v.Set(reflect.Append(reflect.MakeSlice(v.Type(), 0, 1), element))
+			return
+		}
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("<name>"), element)
+	}
+}
 
 // typeName names the type of a key in the words of the reference.
 func typeName(f field) string {

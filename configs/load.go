@@ -67,7 +67,7 @@ func parse(name string, data []byte) (*Config, Problems) {
 		d.locations[""] = location{startOf(body), startOf(body)}
 		d.value("", body, reflect.ValueOf(c).Elem())
 	}
-	c.resolve(filepath.Dir(name))
+	resolve(reflect.ValueOf(c).Elem(), filepath.Dir(name), false)
 	d.problems.sort()
 	return c, d.problems
 }
@@ -122,39 +122,42 @@ func (d *decoder) unreadable(at position, message string) {
 	}
 }
 
-// resolve makes the file names of the configuration absolute.
-func (c *Config) resolve(dir string) {
-	absolute := func(name *string) {
-		if *name == "" || filepath.IsAbs(*name) {
-			return
+// resolve makes the file names in v absolute: those of fields with the tag `file`. It puts changed elements of maps
+// back, since they cannot be set in place. isFile is true inside such a field.
+func resolve(v reflect.Value, dir string, isFile bool) {
+	switch v.Kind() {
+	case reflect.String:
+		if isFile {
+			v.SetString(absolute(v.String(), dir))
 		}
-		joined := filepath.Join(dir, *name)
-		if abs, err := filepath.Abs(joined); err == nil {
-			joined = abs
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if tag := v.Type().Field(i).Tag; tag.Get("yaml") != "" {
+				resolve(v.Field(i), dir, tag.Get("file") != "")
+			}
 		}
-		*name = joined
-	}
-	walk("", reflect.ValueOf(c).Elem(), func(f field) {
-		if f.tag.Get("file") != "" && f.value.CanAddr() {
-			absolute(f.value.Addr().Interface().(*string))
+	case reflect.Slice:
+		for i := range v.Len() {
+			resolve(v.Index(i), dir, isFile)
 		}
-	})
-	for name, of := range c.MailboxServers { // map elements cannot be set in place
-		absolute(&of.CA)
-		c.MailboxServers[name] = of
+	case reflect.Map:
+		for name, element := range v.Seq2() {
+			changed := reflect.New(element.Type()).Elem()
+			changed.Set(element)
+			resolve(changed, dir, isFile)
+			v.SetMapIndex(name, changed)
+		}
 	}
-	for name, of := range c.Databases {
-		absolute(&of.Activate.CA)
-		absolute(&of.Activate.TokenFile)
-		c.Databases[name] = of
+}
+
+// absolute returns a file name as it is from dir; "" stays "".
+func absolute(name, dir string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
 	}
-	for name, of := range c.Health.Mailboxes {
-		absolute(&of.PasswordFile)
-		c.Health.Mailboxes[name] = of
+	joined := filepath.Join(dir, name)
+	if abs, err := filepath.Abs(joined); err == nil {
+		return abs
 	}
-	for name, of := range c.Nodes {
-		absolute(&of.CA)
-		absolute(&of.TokenFile)
-		c.Nodes[name] = of
-	}
+	return joined
 }

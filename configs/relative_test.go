@@ -1,36 +1,87 @@
 package configs
 
 import (
-	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 )
 
-// Files that elements of maps name lie beside the configuration, too.
-func TestFilesInMapsAreRelative(t *testing.T) {
-	dir := secrets(t)
-	for name, text := range map[string]string{
-		"hook.token": "0123456789abcdef\n", "health.password": "secret\n",
-		"portico.yaml": `listeners: [{address: "127.0.0.1:143", tls: starttls}]
-tls: {certificates: [{cert: mail.crt, key: mail.key}]}
-mailbox_servers: {mbx1: {address: "10.0.0.11:993", ca: ca.crt}}
-databases: {db1: {copies: [mbx1], activate: {url: "https://storage.example.org/", ca: ca.crt, token_file: hook.token}}}
-health: {mailboxes: {db1: {user: health, password_file: health.password}}}
-`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+// Each file name in the configuration is relative to the configuration file, wherever its key is.
+func TestFilesAreRelative(t *testing.T) {
+	dir := t.TempDir()
+	c := Default()
+	fill(reflect.ValueOf(c).Elem())
+	nameFiles(reflect.ValueOf(c).Elem())
+	resolve(reflect.ValueOf(c).Elem(), dir, false)
+	resolved := make(map[string]bool)
+	walk("", reflect.ValueOf(c).Elem(), func(f field) {
+		if f.tag.Get("file") == "" {
+			return
+		}
+		resolved[f.path] = true
+		if want := filepath.Join(dir, "a.pem"); f.value.String() != want {
+			t.Errorf("%s is %q, want %q", f.path, f.value, want)
+		}
+	})
+	for _, path := range []string{"data_dir", "settings.log_file_location", "tls.certificates[0].cert",
+		`mailbox_servers."<name>".ca`, `databases."<name>".activate.token_file`, `nodes."<name>".token_file`,
+		"directory.sources[0].file"} {
+		if !resolved[path] && !resolved[strings.ReplaceAll(path, `"`, "")] {
+			t.Errorf("%s is not among the files %v", path, resolved)
 		}
 	}
-	c, err := Load(filepath.Join(dir, "portico.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	hook := c.Databases["db1"].Activate
-	for _, path := range []string{c.MailboxServers["mbx1"].CA, hook.CA, hook.TokenFile,
-		c.Health.Mailboxes["db1"].PasswordFile} {
-		if filepath.Dir(path) != dir {
-			t.Errorf("%s does not lie beside the configuration", path)
+}
+
+// nameFiles gives each key for a file in v the same relative name.
+func nameFiles(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			switch tag := v.Type().Field(i).Tag; {
+			case tag.Get("yaml") == "":
+			case tag.Get("file") != "":
+				v.Field(i).SetString("a.pem")
+			default:
+				nameFiles(v.Field(i))
+			}
 		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			nameFiles(v.Index(i))
+		}
+	case reflect.Map:
+		for name, element := range v.Seq2() {
+			named := reflect.New(element.Type()).Elem()
+			named.Set(element)
+			nameFiles(named)
+			v.SetMapIndex(name, named)
+		}
+	}
+}
+
+// Lists and maps hold file names at any depth: in elements, as elements, and in maps of maps.
+func TestFilesAreRelativeAtAnyDepth(t *testing.T) {
+	type inner struct {
+		CA    string   `yaml:"ca" file:"relative"`
+		Other string   `yaml:"other"`
+		Roots []string `yaml:"roots" file:"relative"`
+	}
+	type outer struct {
+		Inner map[string]inner  `yaml:"inner"`
+		List  []inner           `yaml:"list"`
+		Named map[string]string `yaml:"named" file:"relative"`
+	}
+	of := func(file string) outer {
+		in := inner{CA: file, Other: "x", Roots: []string{file, "/absolute", ""}}
+		return outer{Inner: map[string]inner{"a": in, "b": in}, List: []inner{in},
+			Named: map[string]string{"a": file}}
+	}
+	got := struct {
+		Outer map[string]outer `yaml:"outer"`
+	}{map[string]outer{"o": of("a.pem")}}
+	resolve(reflect.ValueOf(&got).Elem(), "/etc/portico", false)
+	if want := of("/etc/portico/a.pem"); !reflect.DeepEqual(got.Outer["o"], want) {
+		t.Errorf("%+v, want %+v", got.Outer["o"], want)
 	}
 }
