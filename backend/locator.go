@@ -59,7 +59,7 @@ func (l *locator) where(ctx context.Context, q directory.Query) (r Route, moved 
 	l.lookups.RLock()
 	defer l.lookups.RUnlock()
 	r.User = q.User
-	entry, err := l.find(ctx, q)
+	entry, to, err := l.find(ctx, q)
 	if err != nil {
 		return r, false, &Error{Kind: kindOfDirectory(err), Phase: PhaseRoute, Err: err}
 	}
@@ -69,29 +69,34 @@ func (l *locator) where(ctx context.Context, q directory.Query) (r Route, moved 
 		server, _ := l.active.Active(entry.Database)
 		r.Servers = []string{server}
 	}
-	_, moved = l.active.MovedUser(r.User)
-	return r, moved, nil
+	return r, to != "", nil
 }
 
 // HasDirectory says whether a directory knows which users there are.
 func (t *Tier) HasDirectory() bool { return t.locator.directory != nil }
 
 // find asks the directory, if there is one, and chooses a database for users for whom it names none. The entry names a
-// database or a server that exists.
-func (l *locator) find(ctx context.Context, q directory.Query) (directory.Entry, error) {
-	entry := directory.Entry{User: q.User}
+// database or a server that exists. moved is the database that the user was moved to, "" if to none.
+func (l *locator) find(ctx context.Context, q directory.Query) (entry directory.Entry, moved string, err error) {
+	entry = directory.Entry{User: q.User}
 	if l.directory != nil {
-		var err error
 		if entry, err = l.directory.Lookup(ctx, q); err != nil {
-			return entry, err
+			return entry, l.active.movedTo(q.User), err
 		}
 	}
-	if database, ok := l.active.MovedUser(cmp.Or(entry.User, q.User)); ok {
+	user := cmp.Or(entry.User, q.User)
+	if moved = l.active.movedTo(user); moved != "" {
+		entry.Database, entry.Server, entry.Address = moved, "", ""
+	}
+	if database, ok := l.homes[user]; ok {
 		entry.Database, entry.Server, entry.Address = database, "", ""
 	}
-	if database, ok := l.homes[cmp.Or(entry.User, q.User)]; ok {
-		entry.Database, entry.Server, entry.Address = database, "", ""
-	}
+	entry, err = l.known(entry, user)
+	return entry, moved, err
+}
+
+// known completes an entry of a user, or returns an error if it names nothing that exists.
+func (l *locator) known(entry directory.Entry, user string) (directory.Entry, error) {
 	switch {
 	case entry.Address != "":
 		entry.Server = l.topology.byAddress[entry.Address]
@@ -111,7 +116,7 @@ func (l *locator) find(ctx context.Context, q directory.Query) (directory.Entry,
 		return entry, directory.Unavailable("directory",
 			errors.New("the directory knows the user but names no database or server, and there are several"))
 	default:
-		entry.Database = l.router.Database(cmp.Or(entry.User, q.User))
+		entry.Database = l.router.Database(user)
 	}
 	return entry, nil
 }

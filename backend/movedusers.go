@@ -73,6 +73,14 @@ func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u 
 	}
 }
 
+// movedTo is MovedUser, with "" for none.
+func (m *ActiveManager) movedTo(user string) string {
+	if database, ok := m.MovedUser(user); ok {
+		return database
+	}
+	return ""
+}
+
 // MovedUser returns the database that MoveUser put a user into, if that database is configured.
 func (m *ActiveManager) MovedUser(user string) (database string, ok bool) {
 	m.mu.Lock()

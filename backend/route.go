@@ -31,45 +31,57 @@ func (r Route) Refusal() error {
 	return r.refusal
 }
 
-// Route finds a user's database, waits while the database moves, and returns the servers to try: the one with the
-// active copy, and the others only if the database's copies are interchangeable. While it waits, the client gets
-// lines; client may be nil. ctx bounds the time. When the sign-in is over, the caller must pass the route to Done. An
-// unknown or refused user gets a route too; Verify and SignIn refuse it. Errors are *Error.
+// Route finds a user's database, waits while the database or the user moves, and returns the servers to try: the one
+// with the active copy, and the others only if the database's copies are interchangeable. While it waits, the client
+// gets lines; client may be nil. ctx bounds the time. When the sign-in is over, the caller must pass the route to Done.
+// An unknown or refused user gets a route too; Verify and SignIn refuse it. Errors are *Error.
 func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClient) (Route, error) {
-	r := Route{User: q.User}
-	entry, err := t.locator.find(ctx, q)
+	bounded := withTimeout(ctx, LongestWait)
+	defer bounded.over()
+	by := waiting{wait: t.upstream.Wait, client: client}
+	for {
+		r, moved, err := t.route(ctx, bounded, q, by)
+		if err != nil || t.active.movedTo(r.User) == moved {
+			return r, err
+		}
+		t.Done(r) // the user has moved since the lookup
+	}
+}
+
+// route is Route, but for moves of the user while it waits: the route is one to where the user was when the lookup
+// found moved. bounded is ctx with a bound.
+func (t *Tier) route(ctx, bounded context.Context, q directory.Query, by waiting) (r Route, moved string, err error) {
+	r = Route{User: q.User}
+	entry, moved, err := t.locator.find(ctx, q)
 	if err != nil {
 		e := &Error{Kind: kindOfDirectory(err), Phase: PhaseRoute, Err: err}
 		if e.Kind != KindNoMailbox && e.Kind != KindDisabled {
-			return r, e
+			return r, moved, e
 		}
 		entry, r.refusal = t.locator.standIn(q.User), e
 	}
 	r.User = cmp.Or(entry.User, q.User)
 	r.Mode, r.MaxConnections = t.authentication.modeOf(entry), entry.MaxConnections
-	bounded := withTimeout(ctx, LongestWait)
-	defer bounded.over()
-	by := waiting{wait: t.upstream.Wait, client: client}
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
 		if err := t.protection.admit(bounded, entry.Server, by); err != nil {
-			return r, t.holdError(ctx, err)
+			return r, moved, t.holdError(ctx, err)
 		}
 		if _, err := t.hold(bounded, "", r.User, by); err != nil {
-			return r, t.holdError(ctx, err)
+			return r, moved, t.holdError(ctx, err)
 		}
 		r.leased = true
-		return r, nil
+		return r, moved, nil
 	}
 	r.Database = entry.Database
 	if err := t.lease(bounded, &r, by); err != nil {
-		return r, t.holdError(ctx, err)
+		return r, moved, t.holdError(ctx, err)
 	}
 	r.leased = true
 	if !t.topology.interchangeable[r.Database] {
 		r.Servers = r.Servers[:1]
 	}
-	return r, nil
+	return r, moved, nil
 }
 
 // Alternatives returns the other servers that a sign-in to a database may try, in order, as Route returns them. There

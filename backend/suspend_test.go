@@ -288,10 +288,10 @@ func TestMovedUsersRoute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	where := func(want string, moved bool) {
+	where := func(want string, wantMoved bool) {
 		t.Helper()
 		r, moved, err := tier.Where(t.Context(), directory.Query{User: "ann"})
-		if err != nil || r.Database != want || moved != moved || r.Servers[0] != "mbx1" || r.User != "ann.new" {
+		if err != nil || r.Database != want || moved != wantMoved || r.Servers[0] != "mbx1" || r.User != "ann.new" {
 			t.Errorf("%+v, moved %v, %v", r, moved, err)
 		}
 	}
@@ -394,6 +394,63 @@ func TestPausedSignInsFollowAMove(t *testing.T) {
 			t.Errorf("routed to %q after %v", r.Servers, time.Since(began))
 		}
 	})
+}
+
+// A sign-in that waits while its user moves goes where the user is then, whatever it waits for.
+func TestSignInsFollowAMoveOfTheUser(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		moves func(m *ActiveManager, move func())
+	}{
+		{"in a queue", func(_ *ActiveManager, move func()) { move() }},
+		{"behind the move", func(m *ActiveManager, move func()) {
+			m.mu.Lock()
+			m.user("ann").signIns++ // another one, for which the move waits
+			m.mu.Unlock()
+			go move()
+			time.Sleep(20 * time.Second) // the queue lets the sign-in through after 10, so it waits for the move
+			m.release("", "ann")
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := managerWith(t, store.Memory(), nil, "mbx1")
+				queues := NewSigninQueues(time.Now)
+				tier, err := newTestTier(t.Context(), Options{
+					Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}},
+					Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}},
+						{Name: "db2", Copies: []string{"mbx1"}}},
+					Active: m, SigninQueues: queues, Directory: says{directory.Entry{User: "ann", Database: "db1"}},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				queues.Pause("mbx1", 10*time.Second)
+				routed := make(chan Route)
+				go func() {
+					r, err := tier.Route(t.Context(), directory.Query{User: "ann"}, nil)
+					if err != nil {
+						t.Error(err)
+					}
+					routed <- r
+				}()
+				synctest.Wait()
+				test.moves(m, func() {
+					if err := m.MoveUser(t.Context(), "ann", "db2", func(string) {}); err != nil {
+						t.Error(err)
+					}
+				})
+				r := <-routed
+				if r.Database != "db2" {
+					t.Errorf("routed to %+v", r)
+				}
+				tier.Done(r)
+				if len(m.users) > 0 {
+					t.Errorf("counts are left: %v", m.users)
+				}
+			})
+		})
+	}
 }
 
 // Whoever is held while a database moves is told so, and gives up when the client is gone.
