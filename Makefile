@@ -52,6 +52,10 @@ bench-peers: ## measure beside nginx, HAProxy and Dovecot, write docs/performanc
 profile: ## renew cmd/portico/default.pgo, which the compiler goes by
 	go run ./bench/peers/measure -profile cmd/portico/default.pgo
 
+.PHONY: openapi
+openapi: ## write the API's description from the Go types, if it only grows
+	go test ./health/admin -run TestDescription$$ -count 1 -update-description
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -f portico

@@ -154,20 +154,9 @@ func (m *ActiveManager) BlockedBy(server string) []string {
 	return words
 }
 
-// Blockers returns those who block activation on a server, in the order in which they did.
+// Blockers returns those who block activation on a server, the first first.
 func (m *ActiveManager) Blockers(server string) []Blocker {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.blocked[server])
-}
-
-// Policy returns a server's policy: as it was changed by command, else as it is configured.
-func (t *Tier) Policy(server string) Policy {
-	if p := t.active.Policy(server); p != "" {
-		return p
-	}
-	if s := t.topology.servers[server]; s != nil {
-		return s.policy
-	}
-	return Unrestricted
 }

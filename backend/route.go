@@ -11,7 +11,7 @@ import (
 
 // Route is where a user's mailbox is.
 type Route struct {
-	User           string   // the canonical name, which is used from here on
+	User           string   // the canonical name to go by from here on
 	Database       string   // "" for a user who is in none
 	Servers        []string // to try, in this order; at least one
 	Mode           directory.Mode
@@ -82,13 +82,6 @@ func (t *Tier) route(ctx, bounded context.Context, q directory.Query, by waiting
 		r.Servers = r.Servers[:1]
 	}
 	return r, moved, nil
-}
-
-// Done ends the sign-in that Route has begun: it has failed, or its session is where a move finds it.
-func (t *Tier) Done(r Route) {
-	if r.leased {
-		t.active.release(r.Database, r.User)
-	}
 }
 
 // Alternatives returns the other servers that a sign-in to a database may try, in order, as Route returns them. There

@@ -16,10 +16,10 @@ import (
 // (docs/exchange.md).
 type Override struct {
 	Identity string    `json:"identity"` // health set, name and, for one target alone, that; with slashes between
-	ItemType string    `json:"item_type"`
+	ItemType string    `json:"item_type,omitempty"`
 	Property string    `json:"property_name"`
-	Value    string    `json:"property_value"`
-	Created  time.Time `json:"created"`
+	Value    string    `json:"property_value,omitempty"`
+	Created  time.Time `json:"created,omitzero"`
 	Until    time.Time `json:"until,omitzero"`          // zero: until it is removed
 	Version  string    `json:"apply_version,omitempty"` // it ends with this version of the program
 	Global   bool      `json:"global,omitempty"`        // it is for all nodes; one for this node alone beats it

@@ -148,7 +148,7 @@ func (m *metrics) connections(listener string) *results {
 	return &r
 }
 
-// sessionGauge collects portico_sessions from the counts that admission uses.
+// sessionGauge collects portico_sessions from the counts that admission goes by.
 type sessionGauge struct {
 	counts func() (unsigned, signed int)
 }

@@ -84,19 +84,19 @@ func (d *endpoint) guard(next http.Handler) http.Handler {
 		by := d.callerOf(r, access)
 		switch {
 		case !d.private && !access.hostAllowed(r.Host):
-			http.Error(w, fmt.Sprintf("The host name %q is not allowed here: see admin.allowed_hosts.", r.Host),
-				http.StatusMisdirectedRequest)
+			newProblem(KindMisdirected,
+				fmt.Sprintf("the host name %q is not allowed here: see admin.allowed_hosts", r.Host)).send(w)
 			return
 		case by.may >= needed(r):
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, by)))
 		case by.may == MayNothing && !d.private || by.may == MayRead && by.who == anybody:
 			d.server.refusedChange(r, by, http.StatusUnauthorized)
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "This request needs a token, or the admin socket.", http.StatusUnauthorized)
+			newProblem(KindUnauthenticated, "this request needs a token, or the admin socket").send(w)
 		default:
 			d.server.refusedChange(r, by, http.StatusForbidden)
-			http.Error(w, fmt.Sprintf("%s may not do that here: see admin.socket_group_may and admin.token_file.",
-				by.who), http.StatusForbidden)
+			newProblem(KindForbidden, fmt.Sprintf("%s may not do that here: see admin.socket_group_may and "+
+				"admin.token_file", by.who)).send(w)
 		}
 	})
 }

@@ -3,13 +3,13 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
 // prefix begins the paths of the API. Each noun's paths are constants beside its routes, which the client uses too: in
@@ -47,27 +47,43 @@ type API struct {
 }
 
 // routes adds the API to the pages.
-func (a API) routes(mux *http.ServeMux) {
-	add(mux, a.Node, nodeRoutes)
-	add(mux, a.Servers, serverRoutes)
-	add(mux, a.Databases, databaseRoutes)
-	add(mux, a.Users, userRoutes)
-	add(mux, a.Sessions, sessionRoutes)
-	add(mux, a.Settings, settingRoutes)
-	add(mux, a.Penalties, penaltyRoutes)
-	add(mux, a.Monitors, monitorRoutes)
-	add(mux, a.Probes, probeRoutes)
-	add(mux, a.Overrides, overrideRoutes)
-	add(mux, a.Components, componentRoutes)
-	add(mux, a.Recovery, recoveryRoutes)
-	add(mux, a.Maintenance, maintenanceRoutes)
-	add(mux, a.Log, logRoutes)
-	add(mux, a.Store, storeRoutes)
+func (a API) routes(mux *http.ServeMux) { a.register(newOperations(mux), false) }
+
+// pages adds what other programs than clients of the API ask for: whether this node works.
+func (a API) pages(mux *http.ServeMux) {
+	if a.Monitors != nil {
+		mux.HandleFunc("GET "+PathHealthcheck,
+			func(w http.ResponseWriter, _ *http.Request) { healthcheck(w, a.Monitors) })
+	}
+	if a.Probes != nil {
+		test := &selfTest{probes: a.Probes}
+		mux.HandleFunc("GET "+PathSelfTest, test.serve)
+	}
 }
 
-func add[Part any](mux *http.ServeMux, part Part, routes func(*http.ServeMux, Part)) {
-	if any(part) != nil {
-		routes(mux, part)
+// register adds the requests of the parts that are there, or of all: those of a part that is not there can only be
+// described.
+func (a API) register(api huma.API, all bool) {
+	add(api, a.Node, nodeRoutes, all)
+	add(api, a.Servers, serverRoutes, all)
+	add(api, a.Databases, databaseRoutes, all)
+	add(api, a.Users, userRoutes, all)
+	add(api, a.Sessions, sessionRoutes, all)
+	add(api, a.Settings, settingRoutes, all)
+	add(api, a.Penalties, penaltyRoutes, all)
+	add(api, a.Monitors, monitorRoutes, all)
+	add(api, a.Probes, probeRoutes, all)
+	add(api, a.Overrides, overrideRoutes, all)
+	add(api, a.Components, componentRoutes, all)
+	add(api, a.Recovery, recoveryRoutes, all)
+	add(api, a.Maintenance, maintenanceRoutes, all)
+	add(api, a.Log, logRoutes, all)
+	add(api, a.Store, storeRoutes, all)
+}
+
+func add[Part any](api huma.API, part Part, routes func(huma.API, Part), all bool) {
+	if all || any(part) != nil {
+		routes(api, part)
 	}
 }
 
@@ -77,45 +93,79 @@ const (
 	moveTime = 5 * time.Minute // of a request that moves databases
 )
 
+// None is the input of a request without parameters, and the body of one that needs none.
+type None struct{}
+
+// answer is an answer with its body.
+type answer[Body any] struct{ Body Body }
+
 // get adds a request that only reads. It answers what find returns.
-func get(mux *http.ServeMux, path string, find func(r *http.Request) (any, error)) {
-	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
-		value, err := find(r)
-		answer(w, value, err)
+func get[In, Out any](api huma.API, id, path, summary string, find func(ctx context.Context, in *In) (Out, error)) {
+	huma.Register(api, operation(http.MethodGet, id, path, summary), func(ctx context.Context, in *In) (*answer[Out],
+		error) {
+		return answered(find(ctx, in))
 	})
 }
 
-// change adds a request that changes something: a POST with a body of JSON. Who may send it is for guard to say. Do
-// answers with a Change, or calls Changed.
-func change[Body any](mux *http.ServeMux, path string, do func(ctx context.Context, name string,
-	body Body) (any, error)) {
-	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
-		var body Body
-		if !readBody(w, r, &body) {
-			return
-		}
-		// A move takes as long as its sessions need, whatever becomes of who asked for it.
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(moveTime + writeTimeout))
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), moveTime)
-		defer cancel()
-		value, err := do(ctx, r.PathValue("name"), body)
-		answer(w, value, err)
-	})
-}
-
-// readBody reads a request's body of JSON, or answers that it cannot be read.
-func readBody(w http.ResponseWriter, r *http.Request, into any) (ok bool) {
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		fail(w, Of(KindInvalid, fmt.Errorf("read the request: %w", err)))
-		return false
+// named and unnamed are requests that change something.
+type (
+	named[Body any] struct {
+		Name string `path:"name"`
+		Body *Body
 	}
-	return true
+	unnamed[Body any] struct{ Body *Body }
+)
+
+// change adds a request that changes something: a POST with a body of JSON, which may be missing. Who may send it is
+// for guard to say. Do answers with a Change, or calls Changed.
+func change[Body, Out any](api huma.API, id, path, summary string, do func(ctx context.Context, name string,
+	body Body) (Out, error)) {
+	op := operation(http.MethodPost, id, path, summary)
+	op.Middlewares = huma.Middlewares{lasting}
+	given := func(body *Body) (value Body) {
+		if body != nil {
+			value = *body
+		}
+		return value
+	}
+	if strings.Contains(path, "{name}") {
+		huma.Register(api, op, func(ctx context.Context, in *named[Body]) (*answer[Out], error) {
+			return answered(do(ctx, in.Name, given(in.Body)))
+		})
+		return
+	}
+	huma.Register(api, op, func(ctx context.Context, in *unnamed[Body]) (*answer[Out], error) {
+		return answered(do(ctx, "", given(in.Body)))
+	})
 }
 
-// answer sends a value, or an error.
-func answer(w http.ResponseWriter, value any, err error) {
+// lasting lets a request go on whatever becomes of who asked for it: a move takes as long as its sessions need.
+func lasting(of huma.Context, next func(huma.Context)) {
+	_, w := humago.Unwrap(of)
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(moveTime + writeTimeout))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(of.Context()), moveTime)
+	defer cancel()
+	next(huma.WithContext(of, ctx))
+}
+
+func answered[Out any](value Out, err error) (*answer[Out], error) {
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	return &answer[Out]{value}, nil
+}
+
+// rowsOf makes a row of each item.
+func rowsOf[Item, Row any](items []Item, row func(Item) Row) []Row {
+	rows := []Row{}
+	for _, item := range items {
+		rows = append(rows, row(item))
+	}
+	return rows
+}
+
+// reply sends a value, or an error, where a page of the API writes by itself.
+func reply(w http.ResponseWriter, value any, err error) {
 	if err != nil {
 		fail(w, err)
 		return

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -110,6 +111,12 @@ func (n *noted) Kick(_ context.Context, which SessionFilter) ([]proxy.Session, e
 	return make([]proxy.Session, 3), nil
 }
 
+// problemText is a Problem as the API sends it.
+func problemText(kind Kind, detail string) string {
+	text, _ := json.Marshal(newProblem(kind, detail).Problem)
+	return string(text)
+}
+
 func TestAPI(t *testing.T) {
 	const unchanged = `{"what":"","was":"","now":""}`
 	session := `{"id":"","user":"","remote":"invalid AddrPort","listener":"","server":"","commands":0,"open":0,"idling":false,"oldest":0,"silent":0}`
@@ -149,17 +156,19 @@ func TestAPI(t *testing.T) {
 			"block mbx1 true"},
 		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},
 		{"POST", "servers/none/block", "{}", 404,
-			`{"error":"there is no mailbox server \"none\"; known: mbx1, mbx2","kind":"unknown"}`,
-			"block none false"},
+			problemText(KindUnknown, `there is no mailbox server "none"; known: mbx1, mbx2`), "block none false"},
 		{"POST", "servers/a%2Fb/unblock", "{}", 200, unchanged, "unblock a/b"},
-		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there","kind":"refused"}`,
+		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, problemText(KindRefused, "it is blocked there"),
 			"move db1 mbx2 false"},
 		{"POST", "rebalance", "{}", 200, `[]`, "rebalance"},
-		{"POST", "rebalance", `{"sever":1}`, 400,
-			`{"error":"read the request: json: unknown field \"sever\"","kind":"invalid"}`, ""},
-		{"POST", "rebalance", `{`, 400, `{"error":"read the request: unexpected EOF","kind":"invalid"}`, ""},
-		{"POST", "databases/db1/move", `{"server":"` + strings.Repeat("x", 1<<20) + `"}`, 400,
-			`{"error":"read the request: http: request body too large","kind":"invalid"}`, ""},
+		{"POST", "rebalance", `{"sever":1}`, 422,
+			problemText(KindInvalid, "read the request: body.sever: unexpected property"), ""},
+		{"POST", "rebalance", `{`, 400,
+			problemText(KindInvalid, "read the request: body: unexpected end of JSON input"), ""},
+		{"GET", "penalties?usr=ann", "", 422,
+			problemText(KindInvalid, "read the request: query.usr: unknown query parameter"), ""},
+		{"POST", "databases/db1/move", `{"server":"` + strings.Repeat("x", 1<<20) + `"}`, 413,
+			problemText(KindInvalid, "read the request: request body is too large limit=65536 bytes"), ""},
 		{"GET", "servers/mbx1/block", "", 405, "Method Not Allowed", ""},
 		{"POST", "servers", "", 405, "Method Not Allowed", ""},
 	} {
@@ -169,6 +178,7 @@ func TestAPI(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		mux.ServeHTTP(recorder, httptest.NewRequest(test.method, "/api/v1/"+test.path, strings.NewReader(test.body)))
 		answer, _ := io.ReadAll(recorder.Body)
+		test.answer = strings.Replace(test.answer, `"status":400`, fmt.Sprintf(`"status":%d`, recorder.Code), 1)
 		if recorder.Code != test.status || strings.TrimSpace(string(answer)) != test.answer ||
 			strings.Join(control.asked, " ") != test.asked {
 			t.Errorf("%s %s %.40s: %d %s, asked %q", test.method, test.path, test.body, recorder.Code, answer,

@@ -3,8 +3,9 @@ package admin
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/health/admin/table"
 	"portico/health/components"
@@ -19,12 +20,14 @@ type Components interface {
 	SetComponent(ctx context.Context, r components.Request) (Change, error)
 }
 
-// componentRoutes adds components to the pages.
-func componentRoutes(mux *http.ServeMux, c Components) {
-	get(mux, PathComponents, func(*http.Request) (any, error) { return c.Components(), nil })
-	change(mux, PathComponents, func(ctx context.Context, _ string, r components.Request) (any, error) {
-		return c.SetComponent(ctx, r)
-	})
+// componentRoutes adds components to the API.
+func componentRoutes(api huma.API, c Components) {
+	get(api, "list-components", PathComponents, "List what this node does, or does not while somebody wants that",
+		func(context.Context, *None) ([]components.State, error) { return c.Components(), nil })
+	change(api, "set-component", PathComponents, "Ask for a state of a component",
+		func(ctx context.Context, _ string, r components.Request) (Change, error) {
+			return c.SetComponent(ctx, r)
+		})
 }
 
 // ComponentName names a component, and the mailbox server that it is of.

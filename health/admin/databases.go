@@ -3,7 +3,8 @@ package admin
 import (
 	"cmp"
 	"context"
-	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/backend"
 )
@@ -63,29 +64,39 @@ type Move struct {
 	Reason   string `json:"reason,omitempty"` // why it stays
 }
 
-// databaseRoutes adds databases to the pages.
-func databaseRoutes(mux *http.ServeMux, d Databases) {
-	get(mux, PathDatabases, func(r *http.Request) (any, error) {
-		rows := []CopyStatus{}
-		for _, c := range d.Databases(r.Context()) {
-			rows = append(rows, CopyRow(c))
-		}
-		return rows, nil
-	})
-	change(mux, PathDatabaseMove, func(ctx context.Context, name string, body DatabaseMove) (any, error) {
-		return d.MoveDatabase(ctx, name, body.Server, body.Force)
-	})
-	change(mux, PathDatabaseResume, func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
-		was, err := d.ResumeCopy(ctx, name, body.Server)
-		if err == nil {
-			Changed(ctx, Difference{"Failed", was, false})
-		}
-		return map[string]bool{"was_failed": was}, err
-	})
-	change(mux, PathRebalance, func(ctx context.Context, _ string, _ struct{}) (any, error) {
-		moves, err := d.Rebalance(ctx)
-		return moved(ctx, moves, err)
-	})
+// ResumeRequest says whose copy is well.
+type ResumeRequest struct {
+	Server string `json:"server"`
+}
+
+// Resumed says whether a copy was Failed.
+type Resumed struct {
+	WasFailed bool `json:"was_failed"`
+}
+
+// databaseRoutes adds databases to the API.
+func databaseRoutes(api huma.API, d Databases) {
+	get(api, "list-databases", PathDatabases, "List the copies of all databases, their mailbox servers asked now",
+		func(ctx context.Context, _ *None) ([]CopyStatus, error) {
+			return rowsOf(d.Databases(ctx), CopyRow), nil
+		})
+	change(api, "move-database", PathDatabaseMove, "Make another copy of a database the active one",
+		func(ctx context.Context, name string, to DatabaseMove) (Change, error) {
+			return d.MoveDatabase(ctx, name, to.Server, to.Force)
+		})
+	change(api, "resume-copy", PathDatabaseResume, "Say that a copy that is Failed is well",
+		func(ctx context.Context, name string, r ResumeRequest) (Resumed, error) {
+			was, err := d.ResumeCopy(ctx, name, r.Server)
+			if err == nil {
+				Changed(ctx, Difference{"Failed", was, false})
+			}
+			return Resumed{was}, err
+		})
+	change(api, "rebalance", PathRebalance, "Move databases to the first of their copies that can have them",
+		func(ctx context.Context, _ string, _ None) ([]Move, error) {
+			moves, err := d.Rebalance(ctx)
+			return moved(ctx, moves, err)
+		})
 }
 
 // CopyRow is a copy in the API's words.

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
 	"portico/protolog"
 )
 
@@ -74,7 +77,7 @@ func (f LogFilter) filter() protolog.Filter {
 
 func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// Query is the filter as the stream's URL has it.
+// Query is the filter as the API's URLs have it.
 func (f LogFilter) Query() url.Values {
 	q := url.Values{}
 	for name, value := range map[string]string{"user": f.User, "ip": f.IP, "server": f.Server, "session": f.Session,
@@ -89,22 +92,32 @@ func (f LogFilter) Query() url.Values {
 	return q
 }
 
-func readQuery(q url.Values) (f LogFilter, format protolog.Format, err error) {
-	f = LogFilter{User: q.Get("user"), IP: q.Get("ip"), Server: q.Get("server"), Session: q.Get("session"),
-		Command: q.Get("command")}
-	if text := q.Get("slower"); text != "" {
-		if f.Slower, err = strconv.ParseFloat(text, 64); err != nil {
-			return f, format, fmt.Errorf("slower: %q is not a number of seconds", text)
-		}
+// RowFormat is the form of rows.
+type RowFormat struct {
+	Format string `query:"format" enum:"csv,json" default:"csv"`
+}
+
+func (f RowFormat) format() protolog.Format {
+	if f.Format == "json" {
+		return protolog.JSON
 	}
-	switch text := q.Get("format"); text {
-	case "", "csv":
-	case "json":
-		format = protolog.JSON
-	default:
-		return f, format, fmt.Errorf("format must be csv or json, not %q", text)
-	}
-	return f, format, nil
+	return protolog.CSV
+}
+
+// LogQuery asks for rows that fit all that is given.
+type LogQuery struct {
+	RowFormat
+	User    string  `query:"user"`
+	IP      string  `query:"ip"`
+	Server  string  `query:"server"`
+	Session string  `query:"session"`
+	Command string  `query:"command"`
+	Slower  float64 `query:"slower"` // seconds of server time, at least
+}
+
+func (q *LogQuery) filter() protolog.Filter {
+	return LogFilter{User: q.User, IP: q.IP, Server: q.Server, Session: q.Session, Command: q.Command,
+		Slower: q.Slower}.filter()
 }
 
 func logRule(r protolog.Rule) LogRule {
@@ -127,45 +140,92 @@ func logRules(l Log) []LogRule {
 	return shown
 }
 
-// logRoutes adds the protocol log to the pages.
-func logRoutes(mux *http.ServeMux, l Log) {
-	get(mux, PathLog, func(*http.Request) (any, error) {
-		s := l.Status()
-		shown := LogStatus{
-			Rules: logRules(l), Watchers: s.Watchers, Pending: s.Pending, Rows: s.Rows, Dropped: s.Dropped,
-			File: s.File, Failing: s.Failing,
-		}
-		if s.Failing != "" {
-			shown.Since = &s.Since
-		}
-		return shown, nil
+// LogOnRequest begins a rule.
+type LogOnRequest struct {
+	LogFilter
+	For float64 `json:"for,omitempty"` // seconds; 0 for without end
+}
+
+// LogOffRequest ends a rule, or all if ID is "".
+type LogOffRequest struct {
+	ID string `json:"id,omitempty"`
+}
+
+// LogEnded lists rules that have ended.
+type LogEnded struct {
+	Ended int       `json:"ended"`
+	Rules []LogRule `json:"rules"`
+}
+
+// logRoutes adds the protocol log to the API.
+func logRoutes(api huma.API, l Log) {
+	get(api, "show-log", PathLog, "Show the state of the protocol log",
+		func(context.Context, *None) (LogStatus, error) { return logStatus(l), nil })
+	change(api, "begin-log-rule", PathLogOn, "Log the sessions and commands that fit all that is given",
+		func(ctx context.Context, _ string, r LogOnRequest) (LogRule, error) {
+			begun, err := l.On(ctx, r.filter(), inSeconds(r.For))
+			if err == nil {
+				Changed(ctx, Difference{"rule " + begun.ID, nil, logRule(begun)})
+			}
+			return logRule(begun), err
+		})
+	change(api, "end-log-rules", PathLogOff, "End a rule of the protocol log, or all",
+		func(ctx context.Context, _ string, r LogOffRequest) (LogEnded, error) {
+			ended, err := l.Off(ctx, r.ID)
+			if err == nil {
+				Changed(ctx)
+			}
+			rules := []LogRule{}
+			for _, r := range ended { // the status may not list a new rule yet
+				rules = append(rules, logRule(r))
+				Changed(ctx, Difference{"rule " + r.ID, logRule(r), nil})
+			}
+			return LogEnded{len(rules), rules}, err
+		})
+	rows(api, "follow-log", PathLogStream, "Send rows as they come",
+		func(w http.ResponseWriter, r *http.Request, in *LogQuery) { stream(w, r, l, in.filter(), in.format()) })
+	rows(api, "list-log-rows", PathLogRows, "List the rows in the files that fit all that is given",
+		func(w http.ResponseWriter, r *http.Request, in *struct {
+			LogQuery
+			From time.Time `query:"from"`
+			To   time.Time `query:"to"`
+		}) {
+			past(w, r, l, protolog.Search{Filter: in.filter(), From: in.From, To: in.To}, in.format())
+		})
+	rows(api, "list-log-rows-of-session", PathLogSession, "List the rows of a session",
+		func(w http.ResponseWriter, r *http.Request, in *struct {
+			RowFormat
+			ID string `path:"id"`
+		}) {
+			past(w, r, l, protolog.Search{Filter: protolog.Filter{Session: in.ID}}, in.format())
+		})
+}
+
+func logStatus(l Log) LogStatus {
+	s := l.Status()
+	shown := LogStatus{
+		Rules: logRules(l), Watchers: s.Watchers, Pending: s.Pending, Rows: s.Rows, Dropped: s.Dropped,
+		File: s.File, Failing: s.Failing,
+	}
+	if s.Failing != "" {
+		shown.Since = &s.Since
+	}
+	return shown
+}
+
+// rows adds a request that sends rows of the protocol log.
+func rows[In any](api huma.API, id, path, summary string, send func(http.ResponseWriter, *http.Request, *In)) {
+	op := operation(http.MethodGet, id, path, summary)
+	op.Responses["200"] = &huma.Response{Description: "Rows.", Content: map[string]*huma.MediaType{}}
+	for _, t := range rowTypes {
+		op.Responses["200"].Content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	huma.Register(api, op, func(_ context.Context, in *In) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(of huma.Context) {
+			r, w := humago.Unwrap(of)
+			send(w, r, in)
+		}}, nil
 	})
-	change(mux, PathLogOn, func(ctx context.Context, _ string, body struct {
-		LogFilter
-		For float64
-	}) (any, error) {
-		r, err := l.On(ctx, body.filter(), inSeconds(body.For))
-		if err == nil {
-			Changed(ctx, Difference{"rule " + r.ID, nil, logRule(r)})
-		}
-		return logRule(r), err
-	})
-	change(mux, PathLogOff, func(ctx context.Context, _ string, body struct{ ID string }) (any, error) {
-		ended, err := l.Off(ctx, body.ID)
-		if err == nil {
-			Changed(ctx)
-		}
-		rules := []LogRule{}
-		for _, r := range ended { // the status may not list a new rule yet
-			rules = append(rules, logRule(r))
-			Changed(ctx, Difference{"rule " + r.ID, logRule(r), nil})
-		}
-		return map[string]any{"ended": len(rules), "rules": rules}, err
-	})
-	mux.HandleFunc("GET "+PathLogStream, func(w http.ResponseWriter, r *http.Request) { stream(w, r, l) })
-	mux.HandleFunc("GET "+PathLogSession,
-		func(w http.ResponseWriter, r *http.Request) { past(w, r, l, r.PathValue("id")) })
-	mux.HandleFunc("GET "+PathLogRows, func(w http.ResponseWriter, r *http.Request) { past(w, r, l, "") })
 }
 
 // watches tells whether a request watches rows, here or on another node.
@@ -199,13 +259,8 @@ var rowTypes = [...]string{protolog.CSV: "text/csv; charset=utf-8", protolog.JSO
 
 // stream sends rows as they come, until the client goes away. One that does not read keeps nobody waiting: the rows
 // that find no room are told to it as lost.
-func stream(w http.ResponseWriter, r *http.Request, l Log) {
-	f, format, err := readQuery(r.URL.Query())
-	if err != nil {
-		fail(w, Of(KindInvalid, err))
-		return
-	}
-	tail, err := l.Tail(f.filter(), format)
+func stream(w http.ResponseWriter, r *http.Request, l Log, f protolog.Filter, format protolog.Format) {
+	tail, err := l.Tail(f, format)
 	switch {
 	case errors.Is(err, protolog.ErrTooMany), errors.Is(err, protolog.ErrClosed):
 		fail(w, err)
@@ -239,26 +294,12 @@ func stream(w http.ResponseWriter, r *http.Request, l Log) {
 // searchTime is how long a search through the files may take before its first row.
 const searchTime = 10 * time.Minute
 
-// past sends the rows that the files have: of a session, or those that the query asks for.
-func past(w http.ResponseWriter, r *http.Request, l Log, session string) {
-	f, format, err := readQuery(r.URL.Query())
-	search := protolog.Search{Filter: f.filter()}
-	if session != "" {
-		search.Filter = protolog.Filter{Session: session}
-	}
-	for name, at := range map[string]*time.Time{"from": &search.From, "to": &search.To} {
-		if text := r.URL.Query().Get(name); text != "" && err == nil {
-			*at, err = time.Parse(time.RFC3339, text)
-		}
-	}
-	if err != nil {
-		fail(w, Of(KindInvalid, err))
-		return
-	}
+// past sends the rows that the files have.
+func past(w http.ResponseWriter, r *http.Request, l Log, search protolog.Search, format protolog.Format) {
 	out := http.NewResponseController(w)
 	out.SetWriteDeadline(time.Now().Add(searchTime))
 	found := false
-	err = l.Find(r.Context(), search, format, func(row []byte) error {
+	err := l.Find(r.Context(), search, format, func(row []byte) error {
 		if !found {
 			found = true
 			w.Header().Set("Content-Type", rowTypes[format])

@@ -2,8 +2,9 @@ package admin
 
 import (
 	"context"
-	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/health/maintenance"
 )
@@ -44,21 +45,27 @@ type MaintenanceStep struct {
 	Done   bool   `json:"done"`
 }
 
-// maintenanceRoutes adds maintenance to the pages.
-func maintenanceRoutes(mux *http.ServeMux, m Maintenance) {
-	get(mux, PathMaintenance, func(*http.Request) (any, error) { return m.Maintenance(), nil })
-	start := func(ctx context.Context, server string, body struct{ Seconds float64 }) (any, error) {
-		steps, err := m.StartMaintenance(ctx, server, inSeconds(body.Seconds))
+// MaintenanceRequest begins maintenance.
+type MaintenanceRequest struct {
+	Seconds float64 `json:"seconds,omitempty"` // within which the sessions of a node end
+}
+
+// maintenanceRoutes adds maintenance to the API.
+func maintenanceRoutes(api huma.API, m Maintenance) {
+	get(api, "list-maintenance", PathMaintenance, "List what somebody works on",
+		func(context.Context, *None) ([]MaintenanceRow, error) { return m.Maintenance(), nil })
+	start := func(ctx context.Context, server string, r MaintenanceRequest) ([]MaintenanceStep, error) {
+		steps, err := m.StartMaintenance(ctx, server, inSeconds(r.Seconds))
 		return stepped(ctx, steps, err)
 	}
-	stop := func(ctx context.Context, server string, _ struct{}) (any, error) {
+	stop := func(ctx context.Context, server string, _ None) ([]MaintenanceStep, error) {
 		steps, err := m.StopMaintenance(ctx, server)
 		return stepped(ctx, steps, err)
 	}
-	change(mux, PathMaintenanceStart, start)
-	change(mux, PathMaintenanceStop, stop)
-	change(mux, PathServerMaintenanceStart, start)
-	change(mux, PathServerMaintenanceStop, stop)
+	change(api, "start-maintenance", PathMaintenanceStart, "Drain this node", start)
+	change(api, "stop-maintenance", PathMaintenanceStop, "Take this node back into service", stop)
+	change(api, "start-server-maintenance", PathServerMaintenanceStart, "Empty a mailbox server", start)
+	change(api, "stop-server-maintenance", PathServerMaintenanceStop, "Take a mailbox server back into service", stop)
 }
 
 // stepped records the steps of a way in or out, and returns them in the API's words.

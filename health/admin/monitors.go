@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"portico/health"
 	"portico/health/catalogue"
 	"portico/health/components"
@@ -46,21 +48,31 @@ type Items struct {
 	Steps    map[string][]recovery.Action // of each monitor's ladder, in order
 }
 
-// monitorRoutes adds monitors to the pages.
-func monitorRoutes(mux *http.ServeMux, m Monitors) {
-	get(mux, PathMonitors, func(r *http.Request) (any, error) {
-		return MonitorRows(m, r.URL.Query().Get("server")), nil
-	})
-	get(mux, PathReport, func(*http.Request) (any, error) { return setRows(m), nil })
-	get(mux, PathAlerts, func(*http.Request) (any, error) { return m.Alerts(), nil })
-	get(mux, PathItems, func(*http.Request) (any, error) { return itemRows(m.Items()), nil })
-	change(mux, PathRepairing, func(ctx context.Context, _ string, body struct {
-		Monitor string
-		On      bool
-	}) (any, error) {
-		return m.SetRepairing(ctx, catalogue.Canonical(body.Monitor), body.On)
-	})
-	mux.HandleFunc("GET "+PathHealthcheck, func(w http.ResponseWriter, _ *http.Request) { healthcheck(w, m) })
+// ofServer is a list of what concerns a mailbox server.
+type ofServer struct {
+	Server string `query:"server"` // "" for all
+}
+
+// RepairingRequest says of a monitor that somebody repairs what it sees, or no longer.
+type RepairingRequest struct {
+	Monitor string `json:"monitor"`
+	On      bool   `json:"on,omitempty"`
+}
+
+// monitorRoutes adds monitors to the API.
+func monitorRoutes(api huma.API, m Monitors) {
+	get(api, "list-monitors", PathMonitors, "List the monitors",
+		func(_ context.Context, of *ofServer) ([]MonitorRow, error) { return MonitorRows(m, of.Server), nil })
+	get(api, "list-health-sets", PathReport, "List the health sets with their monitors",
+		func(context.Context, *None) ([]SetRow, error) { return setRows(m), nil })
+	get(api, "list-alerts", PathAlerts, "List the alerts that last",
+		func(context.Context, *None) ([]health.Alert, error) { return m.Alerts(), nil })
+	get(api, "list-items", PathItems, "List all probes, monitors and responders with their definitions",
+		func(context.Context, *None) ([]ItemRow, error) { return itemRows(m.Items()), nil })
+	change(api, "set-repairing", PathRepairing, "Say that somebody repairs what a monitor sees, or no longer",
+		func(ctx context.Context, _ string, r RepairingRequest) (Change, error) {
+			return m.SetRepairing(ctx, catalogue.Canonical(r.Monitor), r.On)
+		})
 }
 
 // MonitorRow is a monitor: a row of Get-ServerHealth.

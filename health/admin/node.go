@@ -3,8 +3,9 @@ package admin
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/configs/suggest"
 )
@@ -34,17 +35,25 @@ type Names struct {
 	Commands  []string `json:"commands"` // that the proxy tells apart, in upper case
 }
 
-// nodeRoutes adds what concerns this node to the pages.
-func nodeRoutes(mux *http.ServeMux, n Node) {
-	get(mux, PathNames, func(*http.Request) (any, error) { return n.Names(), nil })
-	get(mux, PathNodes, func(*http.Request) (any, error) { return n.Names().Nodes, nil })
-	change(mux, PathBundle, func(ctx context.Context, _ string, _ struct{}) (any, error) {
-		where, err := n.Bundle(ctx)
-		if err == nil {
-			Changed(ctx, Difference{"bundle", nil, where})
-		}
-		return map[string]string{"bundle": where}, err
-	})
+// Bundled says where a bundle is.
+type Bundled struct {
+	Bundle string `json:"bundle"`
+}
+
+// nodeRoutes adds what concerns this node to the API.
+func nodeRoutes(api huma.API, n Node) {
+	get(api, "list-names", PathNames, "List the names that requests may have",
+		func(context.Context, *None) (Names, error) { return n.Names(), nil })
+	get(api, "list-nodes", PathNodes, "List the names of the other nodes",
+		func(context.Context, *None) ([]string, error) { return n.Names().Nodes, nil })
+	change(api, "write-bundle", PathBundle, "Write down all that is known, for somebody who looks for a fault",
+		func(ctx context.Context, _ string, _ None) (Bundled, error) {
+			where, err := n.Bundle(ctx)
+			if err == nil {
+				Changed(ctx, Difference{"bundle", nil, where})
+			}
+			return Bundled{where}, err
+		})
 }
 
 // NoSuch returns the error for a name that is none of the known ones. It is of KindUnknown, and says what may have

@@ -2,7 +2,8 @@ package admin
 
 import (
 	"context"
-	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/health"
 	"portico/health/catalogue"
@@ -22,15 +23,18 @@ type Overrides interface {
 	RemoveOverride(ctx context.Context, o health.Override) (Change, error)
 }
 
-// overrideRoutes adds overrides to the pages.
-func overrideRoutes(mux *http.ServeMux, all Overrides) {
-	get(mux, PathOverrides, func(*http.Request) (any, error) { return all.Overrides(), nil })
-	change(mux, PathOverrideAdd, func(ctx context.Context, _ string, o health.Override) (any, error) {
-		o.Identity = catalogue.Canonical(o.Identity)
-		return all.AddOverride(ctx, o)
-	})
-	change(mux, PathOverrideRemove, func(ctx context.Context, _ string, o health.Override) (any, error) {
-		o.Identity = catalogue.Canonical(o.Identity)
-		return all.RemoveOverride(ctx, o)
-	})
+// overrideRoutes adds overrides to the API.
+func overrideRoutes(api huma.API, all Overrides) {
+	get(api, "list-overrides", PathOverrides, "List what operators have set otherwise for probes and monitors",
+		func(context.Context, *None) ([]health.Override, error) { return all.Overrides(), nil })
+	change(api, "add-override", PathOverrideAdd, "Set a property of a probe or monitor otherwise",
+		func(ctx context.Context, _ string, o health.Override) (Change, error) {
+			o.Identity = catalogue.Canonical(o.Identity)
+			return all.AddOverride(ctx, o)
+		})
+	change(api, "remove-override", PathOverrideRemove, "Let a property be as it is configured",
+		func(ctx context.Context, _ string, o health.Override) (Change, error) {
+			o.Identity = catalogue.Canonical(o.Identity)
+			return all.RemoveOverride(ctx, o)
+		})
 }

@@ -50,11 +50,13 @@ func pages(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", exposition.New(o.Gatherer, o.Log))
 	o.API.routes(mux)
+	o.API.pages(mux)
+	describe(mux)
 	if o.Node != nil {
 		mux.HandleFunc(nodePages+"{node}/", func(w http.ResponseWriter, r *http.Request) {
 			way, err := o.Node(r.PathValue("node"))
 			if err != nil {
-				answer(w, nil, err)
+				fail(w, err)
 				return
 			}
 			beyond := nodePages + r.PathValue("node")

@@ -2,8 +2,9 @@ package admin
 
 import (
 	"context"
-	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/proxy"
 )
@@ -40,22 +41,25 @@ type Penalties interface {
 	ClearPenalties(ctx context.Context, which PenaltyFilter) ([]proxy.AuthDelay, error)
 }
 
-// penaltyRoutes adds penalties to the pages.
-func penaltyRoutes(mux *http.ServeMux, p Penalties) {
-	get(mux, PathPenalties, func(r *http.Request) (any, error) {
-		q := r.URL.Query()
-		all, err := p.Penalties(r.Context(), PenaltyFilter{User: q.Get("user"), IP: q.Get("ip"),
-			All: q.Get("user")+q.Get("ip") == ""})
-		return PenaltyRows(all), err
-	})
-	change(mux, PathPenaltiesClear, func(ctx context.Context, _ string, which PenaltyFilter) (any, error) {
-		cleared, err := p.ClearPenalties(ctx, which)
-		rows := PenaltyRows(cleared)
-		if err == nil {
-			Changed(ctx, Difference{"penalties", rows, []Penalty{}})
-		}
-		return rows, err
-	})
+// penaltyRoutes adds penalties to the API.
+func penaltyRoutes(api huma.API, p Penalties) {
+	get(api, "list-penalties", PathPenalties, "List what failed sign-ins have brought addresses and users",
+		func(ctx context.Context, of *struct {
+			User string `query:"user"`
+			IP   string `query:"ip"`
+		}) ([]Penalty, error) {
+			all, err := p.Penalties(ctx, PenaltyFilter{User: of.User, IP: of.IP, All: of.User+of.IP == ""})
+			return PenaltyRows(all), err
+		})
+	change(api, "clear-penalties", PathPenaltiesClear, "Lift penalties",
+		func(ctx context.Context, _ string, which PenaltyFilter) ([]Penalty, error) {
+			cleared, err := p.ClearPenalties(ctx, which)
+			rows := PenaltyRows(cleared)
+			if err == nil {
+				Changed(ctx, Difference{"penalties", rows, []Penalty{}})
+			}
+			return rows, err
+		})
 }
 
 // PenaltyRows are penalties in their order.

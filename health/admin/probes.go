@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
 	"portico/health"
 	"portico/health/catalogue"
 )
@@ -30,13 +33,13 @@ type Probes interface {
 
 // ProbeRun asks for a run of probes by hand.
 type ProbeRun struct {
-	Set      string  `json:"set"`
-	Probe    string  `json:"probe"`
-	Target   string  `json:"target"`   // "" for all
-	Timeout  float64 `json:"timeout"`  // seconds; 0 for the probe's own
-	Account  string  `json:"account"`  // instead of the health mailbox
-	Password string  `json:"password"` // of the account
-	Endpoint string  `json:"endpoint"` // host:port of whom to ask instead; wants an account
+	Set      string  `json:"set,omitempty"`
+	Probe    string  `json:"probe,omitempty"`
+	Target   string  `json:"target,omitempty"`   // "" for all
+	Timeout  float64 `json:"timeout,omitempty"`  // seconds; 0 for the probe's own
+	Account  string  `json:"account,omitempty"`  // instead of the health mailbox
+	Password string  `json:"password,omitempty"` // of the account
+	Endpoint string  `json:"endpoint,omitempty"` // host:port of whom to ask instead; wants an account
 
 	Properties map[string]string `json:"properties,omitempty"` // of the probe's definition, for this run alone
 }
@@ -100,32 +103,44 @@ func resultRow(server string, r *health.Result) ResultRow {
 // probeTime is how long a run by hand may take in all.
 const probeTime = 15 * time.Minute
 
-// probeRoutes adds probes to the pages.
-func probeRoutes(mux *http.ServeMux, p Probes) {
-	get(mux, PathProbes, func(r *http.Request) (any, error) {
-		return ProbeRows(p, "", "", r.URL.Query().Get("server")), nil
-	})
-	get(mux, PathProbe, func(r *http.Request) (any, error) {
-		rows := ProbeRows(p, r.PathValue("set"), catalogue.Canonical(r.PathValue("probe")), "")
-		if len(rows) == 0 {
-			return nil, Unknown(fmt.Errorf("there is no probe %s/%s", r.PathValue("set"), r.PathValue("probe")))
-		}
-		return rows, nil
-	})
-	mux.HandleFunc("POST "+PathProbe, func(w http.ResponseWriter, r *http.Request) {
-		var run ProbeRun
-		if !readBody(w, r, &run) {
-			return
-		}
-		run.Set, run.Probe = r.PathValue("set"), catalogue.Canonical(r.PathValue("probe"))
+// ofProbe is a request about one probe.
+type ofProbe struct {
+	Set   string `path:"set"`
+	Probe string `path:"probe"`
+}
+
+// probeRoutes adds probes to the API.
+func probeRoutes(api huma.API, p Probes) {
+	get(api, "list-probes", PathProbes, "List the probes with their latest results",
+		func(_ context.Context, of *ofServer) ([]ProbeRow, error) { return ProbeRows(p, "", "", of.Server), nil })
+	get(api, "show-probe", PathProbe, "List a probe's latest results, for each target",
+		func(_ context.Context, of *ofProbe) ([]ProbeRow, error) {
+			rows := ProbeRows(p, of.Set, catalogue.Canonical(of.Probe), "")
+			if len(rows) == 0 {
+				return nil, Unknown(fmt.Errorf("there is no probe %s/%s", of.Set, of.Probe))
+			}
+			return rows, nil
+		})
+	op := operation(http.MethodPost, "run-probe", PathProbe, "Run a probe now")
+	op.Middlewares = huma.Middlewares{func(of huma.Context, next func(huma.Context)) {
+		_, w := humago.Unwrap(of)
 		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(probeTime + writeTimeout))
-		ctx, cancel := context.WithTimeout(r.Context(), probeTime)
+		ctx, cancel := context.WithTimeout(of.Context(), probeTime)
 		defer cancel()
-		rows, err := runNow(ctx, p, run)
-		answer(w, rows, err)
+		next(huma.WithContext(of, ctx))
+	}}
+	huma.Register(api, op, func(ctx context.Context, in *struct {
+		Set   string `path:"set"`
+		Probe string `path:"probe"`
+		Body  *ProbeRun
+	}) (*answer[[]ResultRow], error) {
+		var run ProbeRun
+		if in.Body != nil {
+			run = *in.Body
+		}
+		run.Set, run.Probe = in.Set, catalogue.Canonical(in.Probe)
+		return answered(runNow(ctx, p, run))
 	})
-	test := &selfTest{probes: p}
-	mux.HandleFunc("GET "+PathSelfTest, test.serve)
 }
 
 // ProbeRows lists probes with their results: those of a health set and name, "" for all, that concern a mailbox
@@ -189,5 +204,5 @@ func (s *selfTest) serve(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
-	answer(w, s.last, nil)
+	reply(w, s.last, nil)
 }

@@ -2,7 +2,8 @@ package admin
 
 import (
 	"context"
-	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/health/recovery"
 )
@@ -35,21 +36,23 @@ type RecoveryState struct {
 // RecoveryRequest asks for an action, or that it be taken back.
 type RecoveryRequest struct {
 	Action   recovery.Action `json:"action"`
-	Server   string          `json:"server"`   // the mailbox server, where it is for one
-	Database string          `json:"database"` // the database, where it is for one
-	Lift     bool            `json:"lift"`     // take it back
-	By       string          `json:"by"`       // who asks, such as a runbook; "" for an operator
-	Machine  bool            `json:"machine"`  // nobody watches: throttle it
+	Server   string          `json:"server,omitempty"`   // the mailbox server, where it is for one
+	Database string          `json:"database,omitempty"` // the database, where it is for one
+	Lift     bool            `json:"lift,omitempty"`     // take it back
+	By       string          `json:"by,omitempty"`       // who asks, such as a runbook; "" for an operator
+	Machine  bool            `json:"machine,omitempty"`  // nobody watches: throttle it
 }
 
-// recoveryRoutes adds recovery to the pages.
-func recoveryRoutes(mux *http.ServeMux, of Recovery) {
-	get(mux, PathRecovery, func(*http.Request) (any, error) { return of.Recovery(), nil })
-	change(mux, PathRecovery, func(ctx context.Context, _ string, r RecoveryRequest) (any, error) {
-		record, err := of.Recover(ctx, r)
-		if err == nil {
-			Changed(ctx, Difference{"recovery", nil, record})
-		}
-		return record, err
-	})
+// recoveryRoutes adds recovery to the API.
+func recoveryRoutes(api huma.API, of Recovery) {
+	get(api, "show-recovery", PathRecovery, "Show what recovery does, and has done",
+		func(context.Context, *None) (RecoveryState, error) { return of.Recovery(), nil })
+	change(api, "recover", PathRecovery, "Do a recovery action by hand, or take it back",
+		func(ctx context.Context, _ string, r RecoveryRequest) (recovery.Record, error) {
+			record, err := of.Recover(ctx, r)
+			if err == nil {
+				Changed(ctx, Difference{"recovery", nil, record})
+			}
+			return record, err
+		})
 }

@@ -2,8 +2,9 @@ package admin
 
 import (
 	"context"
-	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/backend"
 )
@@ -78,30 +79,45 @@ const (
 	ServerUnknown = "unknown"
 )
 
-// serverRoutes adds mailbox servers to the pages.
-func serverRoutes(mux *http.ServeMux, s Servers) {
-	get(mux, PathServers, func(r *http.Request) (any, error) {
-		rows := []ServerState{}
-		for _, server := range s.Servers(r.Context()) {
-			rows = append(rows, serverRow(server))
-		}
-		return rows, nil
-	})
-	change(mux, PathServerBlock, func(ctx context.Context, name string, body struct{ Move bool }) (any, error) {
-		was := Activation(s.Blocked(name))
-		moves, err := s.Block(ctx, name, body.Move)
-		Changed(ctx, Difference{"activation on " + name, was, Activation(s.Blocked(name))})
-		return moved(ctx, moves, err)
-	})
-	change(mux, PathServerUnblock, func(ctx context.Context, name string, _ struct{}) (any, error) {
-		return s.Unblock(ctx, name)
-	})
-	change(mux, PathServerPolicy, func(ctx context.Context, name string, body struct{ Policy string }) (any, error) {
-		return s.SetPolicy(ctx, name, body.Policy)
-	})
-	change(mux, PathServerPause, func(ctx context.Context, name string, body struct{ Seconds float64 }) (any, error) {
-		return s.Pause(ctx, name, inSeconds(body.Seconds))
-	})
+// BlockRequest asks that no database is activated on a mailbox server.
+type BlockRequest struct {
+	Move bool `json:"move,omitempty"` // the databases that are active there now
+}
+
+// PolicyRequest asks for a policy: Unrestricted, Blocked, or "" for as it is configured.
+type PolicyRequest struct {
+	Policy string `json:"policy,omitempty"`
+}
+
+// PauseRequest asks that sign-ins are held.
+type PauseRequest struct {
+	Seconds float64 `json:"seconds,omitempty"` // 0 ends that
+}
+
+// serverRoutes adds mailbox servers to the API.
+func serverRoutes(api huma.API, s Servers) {
+	get(api, "list-servers", PathServers, "List the mailbox servers, each asked now",
+		func(ctx context.Context, _ *None) ([]ServerState, error) {
+			return rowsOf(s.Servers(ctx), serverRow), nil
+		})
+	change(api, "block-server", PathServerBlock, "Forbid new active copies on a mailbox server",
+		func(ctx context.Context, name string, r BlockRequest) ([]Move, error) {
+			was := Activation(s.Blocked(name))
+			moves, err := s.Block(ctx, name, r.Move)
+			Changed(ctx, Difference{"activation on " + name, was, Activation(s.Blocked(name))})
+			return moved(ctx, moves, err)
+		})
+	change(api, "unblock-server", PathServerUnblock, "Allow active copies on a mailbox server again",
+		func(ctx context.Context, name string, _ None) (Change, error) { return s.Unblock(ctx, name) })
+	change(api, "set-server-policy", PathServerPolicy,
+		"Say whether Portico activates databases on a mailbox server by itself",
+		func(ctx context.Context, name string, r PolicyRequest) (Change, error) {
+			return s.SetPolicy(ctx, name, r.Policy)
+		})
+	change(api, "pause-server", PathServerPause, "Hold the sign-ins to a mailbox server for a time",
+		func(ctx context.Context, name string, r PauseRequest) (Change, error) {
+			return s.Pause(ctx, name, inSeconds(r.Seconds))
+		})
 }
 
 // serverRow is a mailbox server in the API's words.

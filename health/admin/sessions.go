@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/protolog"
 	"portico/proxy"
@@ -94,16 +95,18 @@ type Kicked struct {
 	Sessions []SessionState `json:"sessions"`
 }
 
-// sessionRoutes adds sessions to the pages.
-func sessionRoutes(mux *http.ServeMux, s Sessions) {
-	get(mux, PathSessions, func(r *http.Request) (any, error) { return sessionRows(s.Sessions(r.Context())), nil })
-	get(mux, PathSlow, func(r *http.Request) (any, error) { return slowRows(s.Slow(r.Context())), nil })
-	change(mux, PathUserKick, func(ctx context.Context, name string, _ struct{}) (any, error) {
-		return kick(ctx, s, SessionFilter{User: name})
-	})
-	change(mux, PathSessionsKick, func(ctx context.Context, _ string, which SessionFilter) (any, error) {
-		return kick(ctx, s, which)
-	})
+// sessionRoutes adds sessions to the API.
+func sessionRoutes(api huma.API, s Sessions) {
+	get(api, "list-sessions", PathSessions, "List the signed-in sessions",
+		func(ctx context.Context, _ *None) ([]SessionState, error) { return sessionRows(s.Sessions(ctx)), nil })
+	get(api, "list-slow-commands", PathSlow, "List the slowest commands of the last day",
+		func(ctx context.Context, _ *None) ([]SlowCommand, error) { return slowRows(s.Slow(ctx)), nil })
+	change(api, "kick-user", PathUserKick, "End all sessions of a user",
+		func(ctx context.Context, name string, _ None) (Kicked, error) {
+			return kick(ctx, s, SessionFilter{User: name})
+		})
+	change(api, "kick-sessions", PathSessionsKick, "End the sessions that fit all that is given",
+		func(ctx context.Context, _ string, which SessionFilter) (Kicked, error) { return kick(ctx, s, which) })
 }
 
 // sessionRows are sessions by user.

@@ -2,7 +2,8 @@ package admin
 
 import (
 	"context"
-	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // PathSettings is that of the settings: GET lists them, POST changes some.
@@ -32,24 +33,26 @@ type SettingsChange struct {
 	Set      map[string]string `json:"set,omitempty"`
 }
 
-// settingRoutes adds settings to the pages.
-func settingRoutes(mux *http.ServeMux, s Settings) {
-	get(mux, PathSettings, func(r *http.Request) (any, error) { return s.Settings(r.Context()) })
-	change(mux, PathSettings, func(ctx context.Context, _ string, body SettingsChange) (any, error) {
-		before, err := s.Settings(ctx)
-		if err != nil && !body.ResetAll { // that is the way out if they cannot be read
-			return nil, err
-		}
-		unreadable := err != nil
-		after, err := s.ChangeSettings(ctx, body)
-		switch {
-		case err == nil && unreadable:
-			Changed(ctx)
-		case err == nil:
-			Changed(ctx, settingsChanged(before, after)...)
-		}
-		return after, err
-	})
+// settingRoutes adds settings to the API.
+func settingRoutes(api huma.API, s Settings) {
+	get(api, "list-settings", PathSettings, "List what can be set at run time, and where each value comes from",
+		func(ctx context.Context, _ *None) ([]SettingState, error) { return s.Settings(ctx) })
+	change(api, "change-settings", PathSettings, "Make all of a change to settings, or nothing",
+		func(ctx context.Context, _ string, body SettingsChange) ([]SettingState, error) {
+			before, err := s.Settings(ctx)
+			if err != nil && !body.ResetAll { // that is the way out if they cannot be read
+				return nil, err
+			}
+			unreadable := err != nil
+			after, err := s.ChangeSettings(ctx, body)
+			switch {
+			case err == nil && unreadable:
+				Changed(ctx)
+			case err == nil:
+				Changed(ctx, settingsChanged(before, after)...)
+			}
+			return after, err
+		})
 }
 
 // settingsChanged lists the settings that have another value or come from another place.

@@ -2,8 +2,9 @@ package admin
 
 import (
 	"context"
-	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // The paths of the store.
@@ -49,17 +50,22 @@ type StoreEntry struct {
 	Value    string `json:"value"`
 }
 
-// storeRoutes adds the store to the pages.
-func storeRoutes(mux *http.ServeMux, s Store) {
-	get(mux, PathStore, func(r *http.Request) (any, error) { return s.State(r.Context()) })
-	get(mux, PathStoreEntries, func(r *http.Request) (any, error) {
-		return s.Entries(r.Context(), r.URL.Query().Get("prefix"))
-	})
-	change(mux, PathStoreBackup, func(ctx context.Context, _ string, _ struct{}) (any, error) {
-		made, err := s.Backup(ctx)
-		if err == nil {
-			Changed(ctx, Difference{"copy", nil, made.File})
-		}
-		return made, err
-	})
+// storeRoutes adds the store to the API.
+func storeRoutes(api huma.API, s Store) {
+	get(api, "show-store", PathStore, "Say whether the store is whole, and list its copies",
+		func(ctx context.Context, _ *None) (StoreState, error) { return s.State(ctx) })
+	get(api, "list-store-entries", PathStoreEntries, "List the entries of the store",
+		func(ctx context.Context, of *struct {
+			Prefix string `query:"prefix"`
+		}) ([]StoreEntry, error) {
+			return s.Entries(ctx, of.Prefix)
+		})
+	change(api, "back-up-store", PathStoreBackup, "Write a copy of the store",
+		func(ctx context.Context, _ string, _ None) (StoreCopy, error) {
+			made, err := s.Backup(ctx)
+			if err == nil {
+				Changed(ctx, Difference{"copy", nil, made.File})
+			}
+			return made, err
+		})
 }

@@ -3,8 +3,9 @@ package admin
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // The paths of users.
@@ -69,13 +70,26 @@ type SignInState struct {
 	Penalties []Penalty    `json:"penalties"`        // of the user
 }
 
-// userRoutes adds users to the pages.
-func userRoutes(mux *http.ServeMux, u Users) {
-	get(mux, PathUser, func(r *http.Request) (any, error) { return u.Where(r.Context(), r.PathValue("name")) })
-	get(mux, PathUserName, func(r *http.Request) (any, error) { return u.Named(r.Context(), r.PathValue("name")) })
-	change(mux, PathUserMove, func(ctx context.Context, name string, body struct{ Database string }) (any, error) {
-		return u.MoveUser(ctx, name, body.Database)
-	})
+// ByName is a request about what has a name.
+type ByName struct {
+	Name string `path:"name"`
+}
+
+// UserMove is where a user is to move; "" is back to where the directory has the user.
+type UserMove struct {
+	Database string `json:"database,omitempty"`
+}
+
+// userRoutes adds users to the API.
+func userRoutes(api huma.API, u Users) {
+	get(api, "show-user", PathUser, "Say where a user's mailbox is, and whether the user can sign in",
+		func(ctx context.Context, of *ByName) (UserLocation, error) { return u.Where(ctx, of.Name) })
+	get(api, "show-user-name", PathUserName, "Say which user is meant by what somebody has typed",
+		func(ctx context.Context, of *ByName) (UserName, error) { return u.Named(ctx, of.Name) })
+	change(api, "move-user", PathUserMove, "Put a user into another database",
+		func(ctx context.Context, name string, to UserMove) (UserLocation, error) {
+			return u.MoveUser(ctx, name, to.Database)
+		})
 }
 
 // NoSuchUser says that the directory does not know a user, as typed and in the one form that names have.

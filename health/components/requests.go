@@ -34,7 +34,7 @@ type Request struct {
 	Requester string    `json:"requester"`
 	State     string    `json:"state"`          // Active or Inactive
 	Until     time.Time `json:"until,omitzero"` // when the request ends; zero if it lasts
-	At        time.Time `json:"at"`
+	At        time.Time `json:"at,omitzero"`
 	// where it comes from: one of the Source constants; "" if an earlier version made it
 	Source string `json:"source,omitempty"`
 	Who    string `json:"who,omitempty"` // the user or token that asked for it; "" if Portico did

@@ -35,28 +35,26 @@ type Plan struct {
 
 // Options is what Responders are built from.
 type Options struct {
-	// Monitors returns all monitors. It returns nil while recovery must not act.
+	// Monitors gives all monitors; nil while nothing may be done.
 	Monitors func() []health.MonitorState
-	// Off reports whether recovery must not act on a mailbox server. If nil, recovery acts on every server.
+	// Off says whether nothing may be done about a mailbox server. Nil: about none.
 	Off func(server string) bool
-	// Active returns the mailbox server on which a database is active, or "".
+	// Active says on which mailbox server a database is active, "" if on none.
 	Active func(database string) (server string)
-	// Verify runs a monitor's probe once. It returns nil if the probe cannot run.
+	// Verify runs a monitor's probe once, and returns nil if that cannot be done.
 	Verify func(ctx context.Context, m health.MonitorState) *health.Result
-	// Standby returns, by database, the mailbox server to which a failover of a case would move it now. The server
-	// answers. Recovery's blocks of the servers in lifted do not count. If nil, recovery knows no such server.
+	// Standby says to which mailbox servers that answer a failover of a case would move databases now, by database.
+	// Recovery's blocks of the servers in lifted do not count. Nil: nobody knows.
 	Standby func(ctx context.Context, c Case, lifted []string) (servers map[string]string)
-	// Blocked reports whether recovery's block of a mailbox server exists: somebody else may have lifted it. If nil,
-	// each block that recovery has set exists.
+	// Blocked says whether recovery's block of a mailbox server exists: somebody else may have lifted it. Nil: it
+	// does.
 	Blocked func(server string) bool
-	// InUse reports whether a database is active on a mailbox server, so that users have no access if it fails. If
-	// nil, every server is in use.
+	// InUse says whether a database is active on a mailbox server, so that users are out if it fails. Nil: one is.
 	InUse func(server string) bool
-	// Users reports whether the latest users' sign-ins to a mailbox server have succeeded, and whether some fail
-	// between others that succeed. If nil, recovery knows nothing of users' sign-ins.
+	// Users says whether the latest users' sign-ins to a mailbox server have succeeded, and whether some fail between
+	// others that succeed. Nil: nobody knows.
 	Users func(server string) (well, mixed bool)
-	// Read reads the mail of a database's copy on a mailbox server, active or not. If nil, recovery takes every copy
-	// for readable.
+	// Read reads the mail of a database's copy on a mailbox server, active or not. Nil: nobody can.
 	Read   func(ctx context.Context, database, server string) error
 	Actors map[Action]Actor
 	Store  store.Store      // keeps log and ladders
@@ -78,15 +76,15 @@ type Responders struct {
 	log    *Log
 	stored *store.Mirror[Ladder] // by monitor
 
-	acting  chan struct{}      // held by whoever acts, so that one acts at a time; taken before mu, see turn
-	ladders map[string]*Ladder // by monitor; acting guards the map and the ladders
-	saved   map[string]kept    // what the store has of each ladder; acting guards it
+	acting chan struct{} // holds one while something is done: one thing at a time; taken before mu, see turn
 
 	mu      sync.Mutex // guards what follows
 	current Plan
-	shown   []Ladder        // copies
-	told    map[string]bool // monitors that are for people
-	paused  bool            // nothing may be done
+	ladders map[string]*Ladder // by monitor. What they point at is Run's alone, under acting
+	saved   map[string]kept    // what the store has of each
+	shown   []Ladder           // copies
+	told    map[string]bool    // monitors that are for people
+	paused  bool               // nothing may be done
 }
 
 // storedLadders is where the store keeps ladders, by monitor.

@@ -22,16 +22,16 @@ file for each alert, and keeps the latest twenty.`,
 	}
 	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var made map[string]string
-		if err := api.post(cmd.Context(), admin.PathBundle, struct{}{}, &made); err != nil {
+		var made admin.Bundled
+		if err := api.post(cmd.Context(), admin.PathBundle, admin.None{}, &made); err != nil {
 			return err
 		}
 		if api.form == table.Plain { // the path alone, for scripts
-			fmt.Fprintln(cmd.OutOrStdout(), visibleText(made["bundle"]))
+			fmt.Fprintln(cmd.OutOrStdout(), visibleText(made.Bundle))
 			return nil
 		}
 		row := table.New("Bundle")
-		row.Add(made["bundle"])
+		row.Add(made.Bundle)
 		return api.print(cmd, made, row)
 	}
 	return cmd

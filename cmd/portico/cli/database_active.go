@@ -159,7 +159,7 @@ failed.`,
 	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var moves []admin.Move
-		if err := api.post(cmd.Context(), admin.PathRebalance, struct{}{}, &moves); err != nil {
+		if err := api.post(cmd.Context(), admin.PathRebalance, admin.None{}, &moves); err != nil {
 			return err
 		}
 		return api.printMoves(cmd, moves)
@@ -203,16 +203,14 @@ instead, as portico database status -o name prints it.`,
 	}
 	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var done struct {
-			Was bool `json:"was_failed"`
-		}
+		var done admin.Resumed
 		database, server := copyIn(args)
 		path := admin.PathOf(admin.PathDatabaseResume, database)
-		if err := api.post(cmd.Context(), path, map[string]string{"server": server}, &done); err != nil {
+		if err := api.post(cmd.Context(), path, admin.ResumeRequest{Server: server}, &done); err != nil {
 			return err
 		}
 		was := "not Failed"
-		if done.Was {
+		if done.WasFailed {
 			was = "Failed"
 		}
 		return api.printChanged(cmd, admin.Change{What: "copy " + database + "/" + server, Was: was, Now: "not Failed"})

@@ -79,10 +79,7 @@ the same time. --all logs every session.`,
 		if *all == (wanted != admin.LogFilter{}) {
 			return errors.New("portico log on needs either a filter, such as --user, or --all for every session")
 		}
-		body := struct {
-			admin.LogFilter
-			For float64
-		}{wanted, last.Seconds()}
+		body := admin.LogOnRequest{LogFilter: wanted, For: last.Seconds()}
 		var rule admin.LogRule
 		if err := api.post(cmd.Context(), admin.PathLogOn, body, &rule); err != nil {
 			return err
@@ -117,10 +114,8 @@ also those of other operators.`,
 		if err := api.get(cmd.Context(), admin.PathLog, &status); err != nil {
 			return err
 		}
-		var ended struct {
-			Rules []admin.LogRule `json:"rules"`
-		}
-		if err := api.post(cmd.Context(), admin.PathLogOff, map[string]string{"id": strings.Join(args, "")},
+		var ended admin.LogEnded
+		if err := api.post(cmd.Context(), admin.PathLogOff, admin.LogOffRequest{ID: strings.Join(args, "")},
 			&ended); err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 			}
 		}
 		return api.maintenance(cmd, admin.PathMaintenanceStart, admin.PathServerMaintenanceStart, args,
-			map[string]any{"seconds": drain.Seconds()})
+			admin.MaintenanceRequest{Seconds: drain.Seconds()})
 	}
 	return cmd
 }
@@ -66,7 +66,7 @@ command failed.`,
 	}
 	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return api.maintenance(cmd, admin.PathMaintenanceStop, admin.PathServerMaintenanceStop, args, struct{}{})
+		return api.maintenance(cmd, admin.PathMaintenanceStop, admin.PathServerMaintenanceStop, args, admin.None{})
 	}
 	return cmd
 }

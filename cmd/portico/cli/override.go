@@ -165,7 +165,7 @@ restart.`,
 	api := apiFlags(cmd).aliasFlag(cmd)
 	off := cmd.Flags().Bool("off", false, "end the repair")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		body := map[string]any{"monitor": strings.ReplaceAll(args[0], `\`, "/"), "on": !*off}
+		body := admin.RepairingRequest{Monitor: strings.ReplaceAll(args[0], `\`, "/"), On: !*off}
 		return api.change(cmd, admin.PathRepairing, body)
 	}
 	return cmd

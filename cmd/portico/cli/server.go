@@ -108,7 +108,7 @@ Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 		if err != nil {
 			return err
 		}
-		if err := api.post(cmd.Context(), path, map[string]bool{"move": *move}, &moves); err != nil {
+		if err := api.post(cmd.Context(), path, admin.BlockRequest{Move: *move}, &moves); err != nil {
 			return err
 		}
 		return api.printMoves(cmd, moves, admin.Change{What: "activation on " + args[0], Was: was, Now: "blocked"})
@@ -163,7 +163,7 @@ func newServerUnblock() *cobra.Command {
 	}
 	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := api.change(cmd, admin.PathOf(admin.PathServerUnblock, args[0]), struct{}{}); err != nil {
+		if err := api.change(cmd, admin.PathOf(admin.PathServerUnblock, args[0]), admin.None{}); err != nil {
 			return err
 		}
 		if api.forPeople() {

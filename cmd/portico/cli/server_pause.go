@@ -55,7 +55,7 @@ func newServerResume() *cobra.Command {
 
 func (a *apiCommand) pause(cmd *cobra.Command, server string, d time.Duration) error {
 	return a.change(cmd, admin.PathOf(admin.PathServerPause, server),
-		map[string]float64{"seconds": d.Seconds()})
+		admin.PauseRequest{Seconds: d.Seconds()})
 }
 
 // paused says how long a server stays paused, and how many sign-ins wait.
@@ -83,7 +83,7 @@ Exchange's Set-MailboxServer -DatabaseCopyAutoActivationPolicy.`,
 			policy = ""
 		}
 		return api.change(cmd, admin.PathOf(admin.PathServerPolicy, args[0]),
-			map[string]string{"policy": policy})
+			admin.PolicyRequest{Policy: policy})
 	}
 	return cmd
 }

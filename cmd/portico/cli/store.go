@@ -163,7 +163,7 @@ holds the key of the protocol log's user hashes: keep it private.`,
 		case len(args) == 1 && source.running():
 			made, err = source.backupOfRunning(cmd.Context(), args[0])
 		case source.running():
-			err = source.hint(source.post(cmd.Context(), admin.PathStoreBackup, struct{}{}, &made))
+			err = source.hint(source.post(cmd.Context(), admin.PathStoreBackup, admin.None{}, &made))
 		default:
 			made, err = source.backup(args)
 		}

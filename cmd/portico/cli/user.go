@@ -139,7 +139,7 @@ copy the mail first, and copy changes once more after the move.`,
 		}
 		var at admin.UserLocation
 		if err := api.post(cmd.Context(), admin.PathOf(admin.PathUserMove, args[0]),
-			map[string]string{"database": database}, &at); err != nil {
+			admin.UserMove{Database: database}, &at); err != nil {
 			return err
 		}
 		row := table.New("User", "Was", "Now", "Server", "Moved")

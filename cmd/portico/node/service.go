@@ -20,11 +20,10 @@ import (
 	"portico/protolog"
 )
 
-// service is one running Portico. Each part is a type that says what guards it. newService makes the parts that need
-// nothing open, start makes the others, and startHealth connects those that need one another. shutdown ends them in
-// about the reverse order of the fields.
+// service is one running Portico. Each part is a type in the file of its name, and says what guards it. start sets the
+// parts once, in their order here; shutdown ends them in about the reverse order.
 type service struct {
-	config     *configuration // what is in force, and the lock that serializes changes
+	config     *configuration // what is in force, and the turn of those who change it
 	log        *nodeLog
 	metrics    *prometheus.Registry
 	reloads    *reloadMetrics
@@ -241,14 +240,4 @@ func cancelled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
-}
-
-// followStates begins to follow what other nodes store, and what ends with time.
-func (s *service) followStates() {
-	for _, run := range []func(context.Context){s.components.set.Run, s.monitoring.overrides.Run,
-		s.monitoring.repairing.Run, s.monitoring.maintenance.Run} {
-		s.background.group.Go(func() { run(s.monitoring.ctx) })
-	}
-	s.background.group.Go(func() { s.followSettings(s.monitoring.ctx) })
-	s.background.group.Go(func() { s.moves.follow(s.monitoring.ctx, s.mailbox) })
 }

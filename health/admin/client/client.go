@@ -4,6 +4,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -145,9 +146,10 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 	if err != nil {
 		return nil, err
 	}
-	var failure admin.Failure
-	if json.Unmarshal(text, &failure) == nil && failure.Error != "" {
-		return nil, admin.Of(failure.Kind, errors.New(failure.Error))
+	var problem admin.Problem // "error" is all that older nodes send
+	if json.Unmarshal(text, &problem) == nil && cmp.Or(problem.Detail, problem.Error) != "" &&
+		problem.Kind != admin.KindUnauthenticated {
+		return nil, admin.Of(problem.Kind, errors.New(cmp.Or(problem.Detail, problem.Error)))
 	}
 	return nil, c.refused(response.StatusCode, strings.TrimSpace(string(text)))
 }

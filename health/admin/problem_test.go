@@ -42,10 +42,9 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%v: %s, want %s", c.err, got, c.want)
 		}
 	}
-	for _, kind := range []Kind{KindInvalid, KindUnknown, KindRefused, KindConflict, KindUnavailable, KindUnreachable,
-		KindFailed} {
-		if statuses[kind] < 400 || http.StatusText(statuses[kind]) == "" {
-			t.Errorf("%s has the status %d", kind, statuses[kind])
+	for kind, row := range rowsOfKinds {
+		if row.status < 400 || http.StatusText(row.status) == "" || row.title == "" || row.advice == "" {
+			t.Errorf("%s has %+v", kind, row)
 		}
 	}
 	inner := errors.New("inner")
