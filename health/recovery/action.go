@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // Action is a step of a ladder, in the configuration's words.
@@ -93,10 +94,21 @@ func isRestart(id string) bool { return actionOf(id).Restarts() }
 
 // Actor does an action.
 type Actor struct {
-	// Do does it and says what it has done. Skipped says that there was nothing to do. It ends soon after its context.
+	// Do does it and says what it has done. Skipped says that there was nothing to do. It ends soon after its context,
+	// which lasts for StepTime at most.
 	Do func(ctx context.Context, c Case) (what string, err error)
 	// Undo takes back what Do has done, and nothing that somebody else has; nil if nothing is to be taken back.
 	Undo func(ctx context.Context, c Case) error
+}
+
+// StepTime bounds an action. Another node waits so long before it takes the action for interrupted.
+const StepTime = 5 * time.Minute
+
+// do is Do within StepTime.
+func (a Actor) do(ctx context.Context, c Case) (what string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, StepTime)
+	defer cancel()
+	return a.Do(ctx, c)
 }
 
 // Skipped is why an action was not done, although nothing failed.

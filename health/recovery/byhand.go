@@ -54,7 +54,7 @@ func (r *Responders) ByHand(
 	}
 	record.State = Started
 	r.write(ctx, &record)
-	what, err := actor.Do(ctx, c)
+	what, err := actor.do(ctx, c)
 	var skipped Skipped
 	var partial Partial
 	switch {

@@ -20,6 +20,7 @@ type Ladder struct {
 	Rung  int       `json:"rung"`           // of the monitor's steps, the next
 	Next  time.Time `json:"next"`           // when that is due
 	Begun uint64    `json:"begun"`          // the record of the step that is being done; 0 for none
+	Owner Owner     `json:"owner,omitzero"` // of that step
 	Lift  []Action  `json:"lift,omitempty"` // what is to be taken back
 	Told  bool      `json:"told"`           // it is for people now
 	Note  string    `json:"note,omitempty"` // why nothing is done at present
@@ -67,8 +68,7 @@ const lookAgain = time.Minute
 func (r *Responders) nextStep(ctx context.Context, l *Ladder, m health.MonitorState) (done bool) {
 	plan, now := r.plan(), r.opt.Now()
 	if l.Begun != 0 {
-		r.resume(ctx, l, m)
-		return true
+		return r.resume(ctx, l, m)
 	}
 	steps := plan.Ladders[m.Name]
 	if now.Before(l.Next) {
@@ -222,12 +222,12 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 	} else {
 		r.write(ctx, &record)
 	}
-	l.Begun = record.Instance
+	l.Begun, l.Owner = record.Instance, r.owner
 	if actor.Undo != nil && (action != Failover || !l.Alone) { // a database that moves alone leaves no block behind
 		l.add(action)
 	}
 	if !r.save(ctx, l) {
-		l.Begun = 0
+		l.endStep()
 		r.end(ctx, record, ResultSkipped, "another writer of the store has changed the ladder first", nil)
 		return true
 	}
@@ -237,7 +237,7 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 // do does a stored action.
 func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, record Record,
 	actor Actor) (done bool) {
-	what, err := actor.Do(ctx, c)
+	what, err := actor.do(ctx, c)
 	if ctx.Err() != nil { // the process ends: the next one finds it begun
 		return true
 	}
@@ -258,7 +258,7 @@ func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, r
 			r.opt.Helped(record)
 		}
 	}
-	l.Begun = 0
+	l.endStep()
 	if done {
 		r.await(l, action)
 	}
@@ -306,23 +306,45 @@ func (l *Ladder) drop(action Action) {
 	}
 }
 
-// resume continues after a process that ended in the middle of a step. It finishes a step that may be done twice, and
-// does not repeat others.
-func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorState) {
-	record, known := r.log.find(l.Begun)
+// endStep records that no step is in progress.
+func (l *Ladder) endStep() { l.Begun, l.Owner = 0, Owner{} }
+
+// resume continues a step whose process has ended. It finishes a step that may be done twice, and does not repeat
+// others. Of several writers that want to resume a step, the one that stores its claim first does. It returns whether
+// it has changed anything but the ladder.
+func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorState) (done bool) {
+	begun := l.Begun
+	l.Owner = r.owner
+	if !r.save(ctx, l) {
+		return false
+	}
+	r.log.refresh(ctx, r.opt.Failed) // its owner may have ended it
+	record, known := r.log.find(begun)
 	action := actionOf(record.ID)
 	inTurn := l.Rung < len(r.plan().Ladders[m.Name]) && r.plan().Ladders[m.Name][l.Rung] == action
+	if known && record.State == Finished { // the ladder could not be stored afterwards
+		l.endStep()
+		switch {
+		case record.Result == ResultSucceeded, record.Result == ResultInterrupted:
+			r.await(l, action)
+		case inTurn:
+			l.Rung++
+		}
+		return false
+	}
 	if actor, ok := r.opt.Actors[action]; known && ok && kinds[action].again && (inTurn || action == Failover) {
 		c := l.Case
 		c.Resumed = true
+		record.Node, record.ProcessStart = r.owner.Node, r.owner.ProcessStart
 		if !r.do(ctx, l, c, action, record, actor) && inTurn {
 			l.Rung++
 		}
-		return
+		return true
 	}
 	if known {
 		r.end(ctx, record, ResultInterrupted, "Portico ended during the action; it is not repeated", nil)
 	}
-	l.Begun = 0
+	l.endStep()
 	r.await(l, action)
+	return true
 }

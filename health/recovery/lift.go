@@ -161,10 +161,8 @@ func (r *Responders) keepBlock(ctx context.Context, self health.MonitorState) {
 // again later.
 func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
 	if l.Begun != 0 { // it was interrupted, and is not wanted any more
-		if record, ok := r.log.find(l.Begun); ok {
-			r.end(ctx, record, ResultInterrupted, "Portico ended during the action", nil)
-		}
-		l.Begun = 0
+		r.interrupt(ctx, l.Begun)
+		l.endStep()
 	}
 	for n := len(l.Lift); n > 0; n = len(l.Lift) {
 		action := l.Lift[n-1]

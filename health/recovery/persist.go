@@ -13,7 +13,7 @@ import (
 func (r *Responders) newRecord(action Action, c Case, requestor string, now time.Time) Record {
 	k := kinds[action]
 	return Record{ID: k.id, Resource: k.resource(c), Requestor: requestor, Monitor: c.Monitor, Start: now,
-		ProcessStart: r.began}
+		Node: r.owner.Node, ProcessStart: r.owner.ProcessStart}
 }
 
 // enter writes a record that begins and ends at once.

@@ -35,6 +35,7 @@ type Record struct {
 	// why a throttle forbids what was done all the same, since users were out
 	Excess       string    `json:"beyond_throttle,omitempty"`
 	ProcessStart time.Time `json:"lam_process_start_time"` // of the process that did it
+	Node         string    `json:"node,omitempty"`         // of that process; "" in records of earlier versions
 }
 
 // State says how far an action is.
@@ -174,6 +175,13 @@ func (l *Log) store(ctx context.Context, r *Record) error {
 		if err := l.stored.Refresh(ctx); err != nil {
 			return err
 		}
+	}
+}
+
+// refresh takes in what other writers have stored by now.
+func (l *Log) refresh(ctx context.Context, failed func(error)) {
+	if err := l.stored.Refresh(ctx); err != nil {
+		failed(fmt.Errorf("read the recovery log: %w", err))
 	}
 }
 

@@ -57,6 +57,7 @@ type Options struct {
 	// Read reads the mail of a database's copy on a mailbox server, active or not. Nil: nobody can.
 	Read   func(ctx context.Context, database, server string) error
 	Actors map[Action]Actor
+	Node   string           // this node's name; no other writer of the store has it
 	Store  store.Store      // keeps log and ladders
 	Now    func() time.Time // default time.Now
 	Tell   func(Record)     // called for each entry of the recovery log; it must not block
@@ -72,7 +73,7 @@ type Options struct {
 // Responders act where monitors stay unhealthy. All but Run may be called from anywhere.
 type Responders struct {
 	opt    Options
-	began  time.Time
+	owner  Owner // this process
 	log    *Log
 	stored *store.Mirror[Ladder] // by monitor
 
@@ -82,6 +83,7 @@ type Responders struct {
 	current Plan
 	ladders map[string]*Ladder // by monitor. What they point at is Run's alone, under acting
 	saved   map[string]kept    // what the store has of each
+	foreign map[uint64]wait    // by record: steps of other nodes that are in progress; under acting
 	shown   []Ladder           // copies
 	told    map[string]bool    // monitors that are for people
 	paused  bool               // nothing may be done
@@ -112,7 +114,7 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 		return nil, err
 	}
 	r := &Responders{
-		opt: o, began: o.Now(), log: log, acting: make(chan struct{}, 1), current: Plan{Mode: Off},
+		opt: o, owner: Owner{o.Node, o.Now()}, log: log, acting: make(chan struct{}, 1), current: Plan{Mode: Off},
 		ladders: make(map[string]*Ladder), saved: make(map[string]kept),
 	}
 	r.stored, err = store.NewMirror(ctx, store.SetOf[Ladder](o.Store, storedLadders), store.MirrorOptions{
@@ -122,13 +124,10 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 		return nil, fmt.Errorf("recovery: %w", err)
 	}
 	r.takeLadders()
-	begun := make(map[uint64]bool)
-	for _, l := range r.ladders {
-		begun[l.Begun] = true
-	}
+	begun := r.begunSteps()
 	for _, record := range log.Records() {
-		if record.State == Started && !begun[record.Instance] {
-			r.end(ctx, record, ResultInterrupted, "Portico ended during the action", nil)
+		if record.State == Started && !begun[record.Instance] && !r.isForeign(record.owner()) {
+			r.interrupt(ctx, record.Instance)
 		}
 	}
 	r.show(nil, false)
@@ -176,6 +175,7 @@ func (r *Responders) look(ctx context.Context) {
 	}
 	defer r.endTurn()
 	r.takeLadders()
+	r.waitForForeign(ctx)
 	plan := r.plan()
 	all := recoverable(r.opt.Monitors(), plan)
 	s := snapshot{all: all, active: r.opt.Active, percent: plan.CommonPercent}
@@ -186,7 +186,7 @@ func (r *Responders) look(ctx context.Context) {
 	}
 	if all != nil && plan.Mode == Off { // what was done before it was switched off is not left behind
 		for _, id := range slices.Collect(maps.Keys(r.ladders)) {
-			if r.release(ctx, r.ladders[id], s) {
+			if l := r.ladders[id]; !r.doneElsewhere(l) && r.release(ctx, l, s) {
 				r.forget(ctx, id)
 			}
 		}
@@ -210,6 +210,7 @@ func (r *Responders) look(ctx context.Context) {
 		switch {
 		case told[id]: // recovery of its server is off: the ladder stays as it is
 			continue
+		case r.doneElsewhere(l): // its owner stores how it has ended
 		case !known, m.Well(), m.Value == health.Disabled:
 			r.endFault(ctx, l, m)
 			if r.release(ctx, l, s) {

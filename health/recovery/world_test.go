@@ -135,7 +135,7 @@ func (w *world) start() {
 			server string) error {
 			return w.unread[database+" on "+server]
 		},
-		Actors: actors, Store: w.store, Now: func() time.Time { return w.now },
+		Actors: actors, Node: "mx1", Store: w.store, Now: func() time.Time { return w.now },
 		Failed: func(err error) { w.t.Error(err) },
 		Helped: func(r Record) { w.helped = append(w.helped, r.ID+"/"+r.Resource) },
 		Follow: func(monitor string, until time.Time) {
@@ -227,7 +227,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) compare(did string, told string) {
 	w.t.Helper()
 	if got := strings.Join(w.did, ", "); got != did {
-		w.t.Errorf("%v: it did\n%s\nwanted\n%s", w.now.Sub(w.r.began), got, did)
+		w.t.Errorf("%v: it did\n%s\nwanted\n%s", w.now.Sub(w.r.owner.ProcessStart), got, did)
 	}
 	w.did = nil
 	people := make(map[string]bool)
@@ -242,7 +242,7 @@ func (w *world) compare(did string, told string) {
 	}
 	slices.Sort(all)
 	if got := strings.Join(all, " "); got != told {
-		w.t.Errorf("%v: people are told about %q, wanted %q; ladders %+v", w.now.Sub(w.r.began), got, told,
+		w.t.Errorf("%v: people are told about %q, wanted %q; ladders %+v", w.now.Sub(w.r.owner.ProcessStart), got, told,
 			w.r.Ladders())
 	}
 }

@@ -50,7 +50,7 @@ func (r *recovering) start() (err error) {
 	active := r.mailbox.active
 	r.responders, err = recovery.New(context.Background(), recovery.Options{
 		Monitors: r.monitors, Off: r.offFor, Active: r.mailbox.activeOn, Verify: r.monitoring.verify,
-		Actors: r.actors(), Store: r.mailbox.site, Tell: r.record, Failed: r.log.reporter("recovery"),
+		Actors: r.actors(), Node: nodeName(), Store: r.mailbox.site, Tell: r.record, Failed: r.log.reporter("recovery"),
 		Helped: r.helped, Follow: r.monitoring.engine.Follow, Standby: r.standby,
 		Blocked: func(server string) bool { return slices.Contains(active.BlockedBy(server), byHealth) },
 		InUse:   func(server string) bool { return len(r.mailbox.activeDatabases(server)) > 0 },
@@ -202,8 +202,6 @@ func (r *recovering) standby(ctx context.Context, c recovery.Case, lifted []stri
 // failover moves what is active on a server, and prevents that it comes back automatically; or one database, if the
 // others are well.
 func (r *recovering) failover(ctx context.Context, c recovery.Case) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, failoverTime)
-	defer cancel()
 	var moves []backend.MoveResult
 	var err error
 	blocked := slices.Contains(r.mailbox.active.BlockedBy(c.Server), byHealth)
@@ -249,9 +247,6 @@ func (r *recovering) failover(ctx context.Context, c recovery.Case) (string, err
 	}
 	return "", recovery.Skipped(what)
 }
-
-// failoverTime bounds a failover.
-const failoverTime = 5 * time.Minute
 
 // allowActivation lifts the block of failover. Nothing moves back by that.
 func (r *recovering) allowActivation(ctx context.Context, c recovery.Case) error {
