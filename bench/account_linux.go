@@ -33,7 +33,7 @@ func parseStat(text []byte) (process, error) {
 	pid, err := strconv.Atoi(string(first))
 	fields := bytes.Fields(text[end+1:])
 	if err != nil || end < 0 || len(fields) < 15 {
-		return process{}, fmt.Errorf("not a stat file: %q", bounded(text))
+		return process{}, fmt.Errorf("not a stat file: %q", cut(string(text)))
 	}
 	field := func(n int) int64 { // numbered as in proc_pid_stat(5)
 		value, convErr := strconv.ParseInt(string(fields[n-3]), 10, 64)

@@ -56,6 +56,7 @@ func (c *clientConn) setConn(conn net.Conn) (left int) {
 	c.conn, c.deadline = conn, time.Time{}
 	if c.in == nil {
 		c.in = newResponseReader(conn)
+		c.in.resp.hidden = &c.credential
 		return 0
 	}
 	return c.in.reset(conn)
@@ -184,8 +185,8 @@ func (c *clientConn) leaving() bool {
 func (c *clientConn) answered(resp *response) error {
 	i := c.find(resp.tag)
 	if i < 0 {
-		return failed(KindTag, c.pending[0].row, "an answer with tag %q, which has no open command",
-			shown(string(resp.tag), c.credential))
+		return failed(KindTag, c.pending[0].row, "an answer with tag %s, which has no open command",
+			c.credential.quote(resp.tag))
 	}
 	cmd := c.pending[i]
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)

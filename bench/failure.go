@@ -98,6 +98,11 @@ func shown(text string, hidden credential) string {
 		}
 		return r
 	}, text)
+	return cut(text)
+}
+
+// cut bounds a text for a report.
+func cut(text string) string {
 	if len(text) > maxShown {
 		text = text[:maxShown] + "..."
 	}

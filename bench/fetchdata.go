@@ -22,17 +22,17 @@ func parseFetch(r *response) (fetched, error) {
 	f := fetched{seq: r.num}
 	c := cursor{rest: r.args, literals: r.literals}
 	if !r.hasNum || !c.take('(') {
-		return f, protocolError("not a FETCH: %q", bounded(r.args))
+		return f, protocolError("not a FETCH: %s", r.quote(r.args))
 	}
 	for !c.take(')') {
 		name := c.item()
 		if len(name) == 0 || !c.take(' ') || !f.value(name, &c) {
-			return f, protocolError("a FETCH that cannot be read: %q", bounded(r.args))
+			return f, protocolError("a FETCH that cannot be read: %s", r.quote(r.args))
 		}
 		c.take(' ')
 	}
 	if len(c.rest) > 0 {
-		return f, protocolError("a FETCH with more behind its end: %q", bounded(c.rest))
+		return f, protocolError("a FETCH with more behind its end: %s", r.quote(c.rest))
 	}
 	return f, nil
 }

@@ -93,7 +93,7 @@ func (r *responseReader) line() ([]byte, error) {
 			line := r.buf[r.from : r.from+scanned+i]
 			r.from += scanned + i + 1
 			if len(line) == 0 || line[len(line)-1] != '\r' {
-				return nil, protocolError("a line that does not end with CR LF: %q", bounded(line))
+				return nil, protocolError("a line that does not end with CR LF: %s", r.resp.quote(line))
 			}
 			return line[:len(line)-1], nil
 		}
@@ -193,5 +193,3 @@ func number(b []byte) (value uint64, ok bool) {
 func protocolError(format string, args ...any) error {
 	return &failure{kind: KindProtocol, err: fmt.Errorf(format, args...)}
 }
-
-func bounded(b []byte) []byte { return b[:min(len(b), maxShown)] }

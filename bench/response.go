@@ -60,15 +60,24 @@ type response struct {
 	name     []byte // of untagged data, or the status' word
 	args     []byte // the rest
 	literals []literal
+	hidden   *credential // not shown in errors; may be nil
+}
+
+// quote returns a part of the response for an error.
+func (r *response) quote(text []byte) string {
+	if r.hidden == nil {
+		return credential{}.quote(text)
+	}
+	return r.hidden.quote(text)
 }
 
 // parse reads a response's text.
 func (r *response) parse(line []byte) error {
-	*r = response{literals: r.literals}
+	*r = response{literals: r.literals, hidden: r.hidden}
 	first, rest, _ := bytes.Cut(line, []byte{' '})
 	switch {
 	case len(first) == 0:
-		return protocolError("an empty response: %q", bounded(line))
+		return protocolError("an empty response: %s", r.quote(line))
 	case len(first) == 1 && first[0] == '+':
 		r.kind, r.args = continuation, rest
 		return nil
@@ -83,13 +92,13 @@ func (r *response) parse(line []byte) error {
 		return nil
 	}
 	if r.kind == tagged {
-		return protocolError("neither data nor an answer: %q", bounded(line))
+		return protocolError("neither data nor an answer: %s", r.quote(line))
 	}
 	if r.num, r.hasNum = number(r.name); r.hasNum {
 		r.name, r.args, _ = bytes.Cut(r.args, []byte{' '})
 	}
 	if len(r.name) == 0 {
-		return protocolError("data without a name: %q", bounded(line))
+		return protocolError("data without a name: %s", r.quote(line))
 	}
 	return nil
 }

@@ -124,8 +124,8 @@ func (c *clientConn) greeting() error {
 		return c.giveUp(broken(rowConnect, err))
 	}
 	if resp.kind != untagged || resp.status != statusOK {
-		return c.giveUp(failed(KindGreeting, rowConnect, "%s %s", shown(string(resp.name), c.credential),
-			shown(string(resp.args), c.credential)))
+		return c.giveUp(failed(KindGreeting, rowConnect, "%s",
+			shown(string(resp.name)+" "+string(resp.args), c.credential)))
 	}
 	c.caps.read(resp)
 	return nil

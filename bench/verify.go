@@ -146,13 +146,13 @@ func (m *message) compareFlags(s *session, r row, got *fetched) {
 	for _, flag := range m.flags {
 		if !got.hasFlag(flag) {
 			s.wrong(KindFlags, r, "message with UID %d has (%s), want %s", m.uid,
-				shown(string(got.flags), credential{}), flag)
+				shown(string(got.flags), s.credential()), flag)
 		}
 	}
 	for _, flag := range []string{`\Seen`, `\Deleted`, `\Flagged`} {
 		if got.hasFlag(flag) && !slices.Contains(m.flags, flag) {
 			s.wrong(KindFlags, r, "message with UID %d has (%s), and nobody set %s", m.uid,
-				shown(string(got.flags), credential{}), flag)
+				shown(string(got.flags), s.credential()), flag)
 		}
 	}
 }
