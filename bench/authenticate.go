@@ -20,8 +20,9 @@ func (s *session) authenticate(c *clientConn) error {
 	if before.saslIR {
 		mechanism, answer = mechanism+" "+answer, c.credential.next()
 	}
-	reason := ""
+	sent, refused, reason := before.saslIR, false, "" // whether the credentials were sent, and then something else
 	c.begin(rowAuthenticate, mechanism, time.Time{})
+	c.plus = true
 	err := c.wait(rowAuthenticate, func(resp *response) {
 		c.caps.read(resp)
 		if resp.kind != continuation {
@@ -32,8 +33,22 @@ func (s *session) authenticate(c *clientConn) error {
 		}
 		c.Write([]byte(answer + "\r\n")) // if this fails, so does reading the answer
 		answer = c.credential.next()
+		sent, refused = true, sent
 	})
+	c.plus = false
+	switch {
+	case err == nil && !sent:
+		err = c.unearned("OK, and the server did not ask for the credentials")
+	case err == nil && refused:
+		err = c.unearned("OK to an exchange that was cancelled")
+	}
 	return fatal(because(err, c.credential.hide(reason)))
+}
+
+// unearned is the error of a sign-in that was accepted and must not have been.
+func (c *clientConn) unearned(text string) error {
+	c.spoil(rowAuthenticate)
+	return c.giveUp(failed(KindProtocol, rowAuthenticate, "%s", text))
 }
 
 // because adds the server's reason to a refusal. Mechanisms with tokens send it in a challenge.

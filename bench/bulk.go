@@ -56,10 +56,10 @@ func (b *bulk) upload(s *session, group []*message, from time.Time) error {
 	c := s.main
 	var tags []uint64
 	take := func(r *response) {
-		if r.kind != tagged || len(r.tag) < 2 {
+		if r.kind != tagged {
 			return
 		}
-		if tag, ok := number(r.tag[1:]); ok {
+		if tag, ok := tagNumber(r.tag); ok {
 			if i := slices.Index(tags, tag); i >= 0 {
 				group[i].takeUID(r)
 			}
@@ -76,10 +76,7 @@ func (b *bulk) upload(s *session, group []*message, from time.Time) error {
 		return err
 	}
 	for _, m := range group {
-		b.folder.messages = append(b.folder.messages, m)
-		if !s.strict() && m.uid == 0 {
-			m.uid = uint64(len(b.folder.messages))
-		}
+		b.folder.arrived(s, m)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"regexp"
 	"time"
 )
@@ -47,12 +46,9 @@ func Clean(ctx context.Context, o Options, listOnly bool) ([]LeftBehind, error) 
 // cleanUser removes the mailboxes of one user.
 func (e *engine) cleanUser(ctx context.Context, user User, ours *regexp.Regexp, listOnly bool) ([]LeftBehind, error) {
 	o := &e.options
-	s := &session{
-		engine: e, shard: e.unseen, user: user, target: &o.Targets[0], tags: rand.New(rand.NewPCG(o.Seed, 0)),
-		conns: make(map[*clientConn]struct{}),
-	}
-	if len(o.Sources) > 0 {
-		s.source = o.Sources[0]
+	s, err := e.newSession(0, user, &o.Targets[0])
+	if err != nil {
+		return nil, err
 	}
 	defer s.disconnect()
 	c, err := s.signIn(ctx, time.Time{})

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 // thousands of sessions would take gigabytes, and clients send little.
 type deflated struct {
 	net.Conn
+	raw   *bufio.Reader // of compressed bytes
 	in    io.ReadCloser
 	out   bytes.Buffer
 	moved func(in, out uint64) // bytes as they are on the wire
@@ -20,7 +22,8 @@ type deflated struct {
 // newDeflated continues on a connection of which some compressed bytes are already read.
 func newDeflated(conn net.Conn, early []byte, moved func(in, out uint64)) *deflated {
 	d := &deflated{Conn: conn, moved: moved}
-	d.in = flate.NewReader(io.MultiReader(bytes.NewReader(early), countedReader{conn, moved}))
+	d.raw = bufio.NewReader(io.MultiReader(bytes.NewReader(early), countedReader{conn, moved}))
+	d.in = flate.NewReader(d.raw)
 	return d
 }
 
@@ -38,6 +41,13 @@ func (r countedReader) Read(b []byte) (int, error) {
 
 // Read implements net.Conn.
 func (d *deflated) Read(b []byte) (int, error) { return d.in.Read(b) }
+
+// await waits until there are compressed bytes to read. A deadline that passes meanwhile does not end the compression,
+// as it would in Read.
+func (d *deflated) await() error {
+	_, err := d.raw.Peek(1)
+	return err
+}
 
 // Write implements net.Conn. All of it is sent at once.
 func (d *deflated) Write(b []byte) (int, error) {

@@ -27,6 +27,7 @@ type engine struct {
 
 	waiting sync.WaitGroup // sessions that have not tried to sign in yet
 	joined  atomic.Int64   // sessions that are signed in
+	atEnd   atomic.Int64   // sessions that the server had not ended when they left
 	peak    int64          // the observer's own
 
 	started    chan struct{} // closed when operations begin
@@ -54,7 +55,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		options: o, recorder: newRecorder(o.Intervals != nil), unseen: &shard{}, text: newBody(),
 		started: make(chan struct{}), over: make(chan struct{}),
 	}
-	e.addSessions()
+	if err := e.addSessions(); err != nil {
+		return nil, err
+	}
 	if err := e.prepareMail(ctx); err != nil {
 		removing := context.WithoutCancel(ctx)
 		return nil, errors.Join(fmt.Errorf("before the run: %w", err), e.removeMail(removing))
@@ -63,7 +66,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 }
 
 // addSessions creates the sessions, and spreads users, targets and the rate over them.
-func (e *engine) addSessions() {
+func (e *engine) addSessions() error {
 	o := &e.options
 	parts := o.Profile.parts(o.Sessions)
 	var pace float64
@@ -71,15 +74,12 @@ func (e *engine) addSessions() {
 		pace += part.Pace
 	}
 	for i, part := range parts {
-		s := &session{
-			engine: e, number: i, shard: &e.recorder.shards[i%shardCount],
-			user: o.Users[i%len(o.Users)], target: &o.Targets[i%len(o.Targets)],
-			random: rand.New(rand.NewPCG(o.Seed, uint64(i))), tags: rand.New(rand.NewPCG(uint64(i), o.Seed)),
-			conns: make(map[*clientConn]struct{}),
+		s, err := e.newSession(i, o.Users[i%len(o.Users)], &o.Targets[i%len(o.Targets)])
+		if err != nil {
+			return err
 		}
-		if len(o.Sources) > 0 {
-			s.source = o.Sources[i%len(o.Sources)]
-		}
+		s.shard = &e.recorder.shards[i%shardCount]
+		s.random = rand.New(rand.NewPCG(o.Seed, uint64(i)))
 		s.script = newScript(part.profile, o.RunID, i)
 		if script, ok := s.script.(*recorded); ok {
 			e.givePart(s, script)
@@ -90,6 +90,24 @@ func (e *engine) addSessions() {
 		}
 		e.sessions = append(e.sessions, s)
 	}
+	return nil
+}
+
+// newSession creates a session of a user on a target that is not measured and does nothing yet.
+func (e *engine) newSession(number int, user User, target *Target) (*session, error) {
+	o := &e.options
+	tags, err := newTags(o.Random)
+	if err != nil {
+		return nil, fmt.Errorf("tags: %w", err)
+	}
+	s := &session{
+		engine: e, number: number, shard: e.unseen, user: user, target: target, tags: tags, script: noop{},
+		conns: make(map[*clientConn]struct{}),
+	}
+	if len(o.Sources) > 0 {
+		s.source = o.Sources[number%len(o.Sources)]
+	}
+	return s, nil
 }
 
 // run is a run from its first connection to its report.
@@ -126,6 +144,7 @@ func (e *engine) run(ctx context.Context) *Report {
 	e.tidyMail(context.WithoutCancel(ctx))
 	close(stopWatching)
 	<-watching
+	last.sessions = min(last.sessions, e.atEnd.Load())
 	r := e.report(began, first, last, watch, late)
 	r.Loop.secondHalf(e, middle, last)
 	return r
@@ -173,7 +192,6 @@ func (e *engine) open() mark {
 	m := e.mark()
 	if !e.hasStarted() {
 		e.begin(m.at)
-		close(e.started)
 	}
 	if m.at.After(e.measuredAt) {
 		m.at = e.measuredAt // the warm-up ended then, and we woke a little later
@@ -181,10 +199,22 @@ func (e *engine) open() mark {
 	return m
 }
 
-// begin sets the times of the run, from the first operation on.
+// begin sets the times of the run, from the first operation on, and starts the sessions.
 func (e *engine) begin(now time.Time) {
 	e.startedAt, e.measuredAt = now, now.Add(e.options.WarmUp)
 	e.planned = e.measuredAt.Add(e.options.Duration)
+	if e.options.WarmUp > 0 {
+		e.recorder.warmUp(e.startedAt, e.measuredAt)
+	}
+	close(e.started)
+	e.wake()
+}
+
+// wake has sessions that wait look whether operations begin or end.
+func (e *engine) wake() {
+	for _, s := range e.sessions {
+		s.wake()
+	}
 }
 
 // close ends the measured time. Operations that are running or due may still end well.
@@ -198,6 +228,7 @@ func (e *engine) close() mark {
 		e.endedAt = m.at
 	}
 	close(e.over)
+	e.wake()
 	return m
 }
 
@@ -255,23 +286,9 @@ func (e *engine) inTime(err error, r row, took time.Duration) error {
 	return err
 }
 
-func (e *engine) hasStarted() bool {
-	select {
-	case <-e.started:
-		return true
-	default:
-		return false
-	}
-}
+func (e *engine) hasStarted() bool { return isClosed(e.started) }
 
-func (e *engine) isOver() bool {
-	select {
-	case <-e.over:
-		return true
-	default:
-		return false
-	}
-}
+func (e *engine) isOver() bool { return isClosed(e.over) }
 
 func (e *engine) isCut() bool { return e.cut.Load() }
 

@@ -61,7 +61,7 @@ func (f *sizedFetch) setUp(_ context.Context, s *session) error {
 		f.want.size = pickSize(f.profile.Sizes, s.random.Float64())
 		f.want.sum = crc32.Checksum(backendtest.Filler(f.want.size), castagnoli)
 	}
-	return s.main.command(rowSelect, fmt.Sprintf("SIZE%d", f.want.size), time.Time{}, nil)
+	return s.main.choose(rowSelect, fmt.Sprintf("SIZE%d", f.want.size), mailbox{}, time.Time{})
 }
 
 func (f *sizedFetch) operate(_ context.Context, s *session) error {

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"hash/crc32"
+	"math/bits"
 )
 
 // fetched is the content of an untagged FETCH.
@@ -15,6 +16,39 @@ type fetched struct {
 	hasFlags bool
 	body     literal // of BODY[...]
 	hasBody  bool
+	envelope bool
+}
+
+// attributes is a set of what a FETCH asks for.
+type attributes uint8
+
+const (
+	attrUID attributes = 1 << iota
+	attrSize
+	attrFlags
+	attrBody
+	attrEnvelope
+)
+
+// attributeNames are in the order of the bits.
+var attributeNames = [...]string{"UID", "RFC822.SIZE", "FLAGS", "a body", "ENVELOPE"}
+
+// String names the first of the attributes.
+func (a attributes) String() string {
+	if a == 0 {
+		return "nothing"
+	}
+	return attributeNames[bits.TrailingZeros8(uint8(a))]
+}
+
+// attributes returns which attributes came.
+func (f *fetched) attributes() (has attributes) {
+	for i, came := range [...]bool{f.uid != 0, f.hasSize, f.hasFlags, f.hasBody, f.envelope} {
+		if came {
+			has |= 1 << i
+		}
+	}
+	return has
 }
 
 // parseFetch parses an untagged FETCH. It skips items that no profile asks for.
@@ -24,12 +58,17 @@ func parseFetch(r *response) (fetched, error) {
 	if !r.hasNum || !c.take('(') {
 		return f, protocolError("not a FETCH: %s", r.quote(r.args))
 	}
-	for !c.take(')') {
+	for {
 		name := c.item()
 		if len(name) == 0 || !c.take(' ') || !f.value(name, &c) {
 			return f, protocolError("a FETCH that cannot be read: %s", r.quote(r.args))
 		}
-		c.take(' ')
+		if c.take(')') {
+			break
+		}
+		if !c.take(' ') {
+			return f, protocolError("a FETCH that cannot be read: %s", r.quote(r.args))
+		}
 	}
 	if len(c.rest) > 0 {
 		return f, protocolError("a FETCH with more behind its end: %s", r.quote(c.rest))
@@ -41,7 +80,7 @@ func (f *fetched) value(name []byte, c *cursor) (ok bool) {
 	switch {
 	case bytes.EqualFold(name, []byte("UID")):
 		f.uid, ok = c.number()
-		return ok && f.uid > 0
+		return ok && f.uid > 0 && f.uid <= maxNumber
 	case bytes.EqualFold(name, []byte("RFC822.SIZE")):
 		f.size, ok = c.number()
 		f.hasSize = true
@@ -50,6 +89,9 @@ func (f *fetched) value(name []byte, c *cursor) (ok bool) {
 		f.flags, ok = c.list()
 		f.hasFlags = true
 		return ok
+	case bytes.EqualFold(name, []byte("ENVELOPE")):
+		f.envelope = c.envelope()
+		return f.envelope
 	case len(name) > 5 && bytes.EqualFold(name[:5], []byte("BODY[")):
 		f.body, ok = c.text()
 		f.hasBody = ok
@@ -66,6 +108,30 @@ func (f *fetched) hasFlag(flag string) bool {
 		}
 	}
 	return false
+}
+
+// envelope reads an ENVELOPE: ten values, of which six are lists of addresses.
+func (c *cursor) envelope() bool {
+	for i := range 10 {
+		if i == 0 && !c.take('(') || i > 0 && !c.take(' ') || len(c.rest) == 0 {
+			return false
+		}
+		isString, isList := c.rest[0] == '"' || c.rest[0] == '{', c.rest[0] == '('
+		if i >= 2 && i <= 7 { // addresses
+			isString, isList = isList, isString
+		}
+		if !isString && !c.isNil() || isList || !c.skip() {
+			return false
+		}
+	}
+	return c.take(')')
+}
+
+// isNil reports whether NIL follows.
+func (c *cursor) isNil() bool {
+	const text = "NIL"
+	return len(c.rest) > len(text) && bytes.EqualFold(c.rest[:len(text)], []byte(text)) &&
+		(c.rest[len(text)] == ' ' || c.rest[len(text)] == ')')
 }
 
 // cursor reads a response's text from left to right.
@@ -155,6 +221,20 @@ func (c *cursor) quoted() (literal, bool) {
 	return literal{}, false
 }
 
+// skipQuoted passes a quoted string.
+func (c *cursor) skipQuoted() bool {
+	for i := 1; i < len(c.rest); i++ {
+		switch c.rest[i] {
+		case '"':
+			c.rest = c.rest[i+1:]
+			return true
+		case '\\':
+			i++
+		}
+	}
+	return false
+}
+
 func (c *cursor) literal() (literal, bool) {
 	end := bytes.IndexByte(c.rest, '}')
 	if end < 0 || len(c.literals) == 0 {
@@ -176,6 +256,9 @@ func (c *cursor) skip() bool {
 			depth--
 			c.rest = c.rest[1:]
 		case ' ':
+			if depth == 0 {
+				return false
+			}
 			c.rest = c.rest[1:]
 		default:
 			if !c.skipOne(b) {
@@ -192,8 +275,7 @@ func (c *cursor) skip() bool {
 func (c *cursor) skipOne(first byte) (ok bool) {
 	switch first {
 	case '"':
-		_, ok = c.quoted()
-		return ok
+		return c.skipQuoted()
 	case '{', '~':
 		_, ok = c.literal()
 		return ok

@@ -35,7 +35,6 @@ type rowRecord struct {
 	waited   *hdrhistogram.Histogram // likewise, of what did not end well
 	measured outcomeCounts           // from the beginning of the measured time on
 	before   outcomeCounts           // of sign-ins before that
-	wrong    uint64                  // answers that were OK but wrong
 }
 
 func (r *rowRecord) record(d time.Duration, o outcome, before bool) {
@@ -55,7 +54,6 @@ func (r *rowRecord) merge(o *rowRecord) {
 	r.done, r.waited = merged(r.done, o.done), merged(r.waited, o.waited)
 	r.measured.add(o.measured)
 	r.before.add(o.before)
-	r.wrong += o.wrong
 }
 
 // merged adds o to h; either may be nil.

@@ -2,9 +2,11 @@ package bench
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -88,6 +90,7 @@ type Options struct {
 	FailIf []Condition // any of them fails the run; one on the errors of the whole run decides how many are too many
 
 	Seed      uint64         // of the sessions' random choices; the same seed gives the same choices
+	Random    io.Reader      // of tags, which do not depend on Seed; safe for concurrent use; nil is crypto/rand.Reader
 	Version   string         // of the tool, for the report; may be empty
 	RunID     string         // part of mailbox names and messages; random by default
 	Account   *Account       // of the processes under load; may be nil
@@ -141,6 +144,9 @@ func (o *Options) complete() error {
 		o.RunID = fmt.Sprintf("%016x", rand.Uint64())
 	}
 	setDefault(&o.proc, "/proc")
+	if o.Random == nil {
+		o.Random = cryptorand.Reader
+	}
 	if o.Dial == nil {
 		o.Dial = dialer
 	}

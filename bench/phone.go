@@ -61,19 +61,25 @@ func (p *phone) awaitNews(s *session, sent time.Time) error {
 	c := s.main
 	want := uint64(len(p.folder.messages))
 	c.pending[0].sent = sent // the news may take as long as an answer
-	for c.exists < want {
+	for c.mailbox.exists < want {
 		resp, err := c.next(rowWake)
-		if err == nil && resp.kind != untagged {
-			err = failed(KindProtocol, rowWake, "an answer in the middle of IDLE")
+		switch {
+		case err != nil:
+			err = c.giveUp(err)
+		case resp.kind == tagged:
+			err = c.endedIdle(resp)
 		}
 		if err != nil {
-			err = c.giveUp(err)
 			s.shard.ended(rowWake, sent, outcomeOf(err))
 			return err
 		}
 	}
-	s.shard.ended(rowWake, sent, outcomeDone)
 	p.folder.count(s, c, rowWake)
+	result := outcomeDone
+	if s.spoilt {
+		result = outcomeFailed
+	}
+	s.shard.ended(rowWake, sent, result)
 	return nil
 }
 

@@ -51,6 +51,20 @@ func (r *responseReader) reset(src io.Reader) int {
 	return left
 }
 
+// holds reports whether bytes were read and not used.
+func (r *responseReader) holds() bool { return r.from < r.to }
+
+// await waits until there is something to read.
+func (r *responseReader) await() error {
+	if r.holds() {
+		return nil
+	}
+	if d, ok := r.src.(*deflated); ok {
+		return d.await()
+	}
+	return r.fill()
+}
+
 // rest removes and returns the bytes that were read and not used.
 func (r *responseReader) rest() []byte {
 	rest := bytes.Clone(r.buf[r.from:r.to])

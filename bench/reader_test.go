@@ -54,9 +54,9 @@ func TestReader(t *testing.T) {
 		{"* 1 FETCH (UID 7 BODY[] {200000}\r\n" + body + " FLAGS (\\Seen))\r\n",
 			fmt.Sprintf("0  1 FETCH 0  (UID 7 BODY[] {200000} FLAGS (\\Seen))|200000 %08x|7 0 \\Seen true <nil>|\nEOF",
 				sum)},
-		{"* 1 FETCH (ENVELOPE (NIL \"a)(\\\"\" (({2}\r\n)(  NIL)) ) UID 3 BODY[HEADER.FIELDS (A B)] \"hi\" " +
+		{"* 1 FETCH (X (NIL \"a)(\\\"\" (({2}\r\n)(  NIL)) ) UID 3 BODY[HEADER.FIELDS (A B)] \"hi\" " +
 			"RFC822.SIZE 9)\r\n",
-			"0  1 FETCH 0  (ENVELOPE (NIL \"a)(\\\"\" (({2}  NIL)) ) UID 3 BODY[HEADER.FIELDS (A B)] \"hi\" " +
+			"0  1 FETCH 0  (X (NIL \"a)(\\\"\" (({2}  NIL)) ) UID 3 BODY[HEADER.FIELDS (A B)] \"hi\" " +
 				"RFC822.SIZE 9)|2 %08x|3 9  true <nil>|\nEOF"},
 		{"* 1 FETCH (BODY[] {4}\r\nab", "unexpected EOF"},
 		{"* 1 FETCH (BODY[] {9999999999999999}\r\n", "protocol"},

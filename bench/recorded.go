@@ -116,11 +116,12 @@ func needsMailbox(v replay.Verb) bool {
 
 // choose selects the user's test mailbox.
 func (p *recorded) choose(s *session, r row, from time.Time) error {
-	s.main.exists = 0
-	err := s.main.command(r, p.mail.name, from, nil)
+	err := s.main.choose(r, p.mail.name, mailbox{fixed: true}, from)
 	p.reading = r == rowExamine
-	if p.chosen = err == nil; p.chosen && s.strict() && s.main.exists < uint64(len(p.mail.messages)) {
-		s.wrong(KindCount, r, "%d messages in %s, want %d or more", s.main.exists, p.mail.name, len(p.mail.messages))
+	if p.chosen = err == nil; p.chosen && s.strict() {
+		if n := s.main.mailbox.exists; s.main.mailbox.known && n < uint64(len(p.mail.messages)) {
+			s.wrong(KindCount, r, "%d messages in %s, want %d or more", n, p.mail.name, len(p.mail.messages))
+		}
 	}
 	return err
 }
@@ -137,9 +138,9 @@ func (p *recorded) send(s *session, step replay.Step) error {
 	case replay.Namespace:
 		return plain(rowNamespace, "")
 	case replay.List:
-		return plain(rowList, `"" "*"`)
+		return s.answered(c, rowList, `"" "*"`, from, dataList)
 	case replay.Status:
-		return plain(rowStatus, p.mail.name+" (MESSAGES UIDNEXT UNSEEN)")
+		return s.answered(c, rowStatus, p.mail.name+" (MESSAGES UIDNEXT UNSEEN)", from, dataStatus)
 	case replay.Select:
 		return p.choose(s, rowSelect, from)
 	case replay.Examine:
@@ -154,11 +155,13 @@ func (p *recorded) send(s *session, step replay.Step) error {
 		return plain(rowExpunge, "")
 	case replay.Close:
 		p.chosen, p.reading = false, false
-		return plain(rowClose, "")
+		err := plain(rowClose, "")
+		c.mailbox = mailbox{}
+		return err
 	case replay.Search:
-		return plain(rowSearch, "UNSEEN")
+		return s.answered(c, rowSearch, "UNSEEN", from, dataSearch)
 	case replay.SearchText:
-		return plain(rowSearchText, `BODY "liquor"`)
+		return s.answered(c, rowSearchText, `BODY "liquor"`, from, dataSearch)
 	case replay.Append:
 		m := s.engine.text.newMessage(s.engine.options.RunID, s.number, s.schedule.number, int(step.Bytes))
 		return c.appendMail(s.engine.text, p.mail.filed(), m, from, nil)
@@ -181,31 +184,33 @@ func (p *recorded) fetch(s *session, step replay.Step, from time.Time) error {
 	switch step.Verb {
 	case replay.FetchFlags:
 		uids, n := p.mail.window(s, step.Messages)
-		return p.fetched(s, rowFetch, uids+" (UID FLAGS)", from, n, 0)
+		return p.fetched(s, rowFetch, uids+" (UID FLAGS)", from, n, attrUID|attrFlags, 0)
 	case replay.FetchHeaders:
 		n := min(int(max(step.Messages, 1)), len(p.mail.messages))
-		return p.fetched(s, rowEnvelopes, fmt.Sprintf("1:%d (UID FLAGS ENVELOPE)", n), from, n, 0)
+		return p.fetched(s, rowEnvelopes, fmt.Sprintf("1:%d (UID FLAGS ENVELOPE)", n), from, n,
+			attrUID|attrFlags|attrEnvelope, 0)
 	}
 	part := p.mail.part(s, step.Bytes, step.Messages)
 	args := fmt.Sprintf("%s (UID BODY.PEEK[]<0.%d>)", part.uids, part.each)
-	return p.fetched(s, rowFetchBody, args, from, part.n, part.bytes)
+	return p.fetched(s, rowFetchBody, args, from, part.n, attrUID|attrBody, part.bytes)
 }
 
-// fetched sends a FETCH, and checks the number of messages and, if given, the size of the bodies.
-func (p *recorded) fetched(s *session, r row, args string, from time.Time, messages int, bytes uint64) error {
-	seen, got := 0, uint64(0)
+// fetched sends a FETCH, and checks that everything came of all messages, and if given the size of the bodies.
+func (p *recorded) fetched(s *session, r row, args string, from time.Time, messages int, want attributes,
+	bytes uint64) error {
+	came, got := s.expect(want, messages), uint64(0)
 	err := s.main.command(r, args, from, func(resp *response) {
-		if f, ok := s.fetched(r, resp); ok && (f.uid != 0 || bytes > 0) {
-			seen++
+		if f := &resp.fetched; resp.is("FETCH") && f.uid != 0 && p.mail.has(f.uid) {
+			came.add(f.uid, f)
 			got += f.body.size
 		}
 	})
-	switch {
-	case err != nil || !s.strict():
-	case seen < messages:
-		s.wrong(KindMissing, r, "%d of %d messages", seen, messages)
-	case got != bytes && bytes > 0:
+	if err != nil || !s.strict() {
+		return err
+	}
+	came.check(s, r, p.mail.name)
+	if got != bytes && bytes > 0 {
 		s.wrong(KindLiteral, r, "%d bytes of bodies, want %d", got, bytes)
 	}
-	return err
+	return nil
 }

@@ -1,10 +1,10 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +33,14 @@ type testMail struct {
 
 // filed returns the name of the mailbox for added messages.
 func (m *testMail) filed() string { return m.name + "-filed" }
+
+// has reports whether a UID is that of a message.
+func (m *testMail) has(uid uint64) bool {
+	_, found := slices.BinarySearchFunc(m.messages, uid, func(msg message, uid uint64) int {
+		return cmp.Compare(msg.uid, uid)
+	})
+	return found
+}
 
 func (m *testMail) any(s *session) *message { return &m.messages[s.random.IntN(len(m.messages))] }
 
@@ -150,11 +158,11 @@ func (e *engine) prepareMail(ctx context.Context) error {
 
 // learn reads the UIDs and sizes of a mailbox that was filled.
 func (m *testMail) learn(s *session, c *clientConn) error {
-	if err := c.command(rowSelect, m.name, time.Time{}, nil); err != nil {
+	if err := c.choose(rowSelect, m.name, mailbox{fixed: true}, time.Time{}); err != nil {
 		return err
 	}
 	err := c.command(rowFetch, "1:* (UID RFC822.SIZE)", time.Time{}, func(r *response) {
-		if got, ok := s.fetched(rowFetch, r); ok && got.uid > 0 {
+		if got := &r.fetched; r.is("FETCH") && got.uid > 0 && got.hasSize {
 			m.messages = append(m.messages, message{uid: got.uid, size: int(got.size)})
 		}
 	})
@@ -239,12 +247,9 @@ func (e *engine) eachMail(ctx context.Context, limit time.Duration, do mailWork)
 
 func (e *engine) asUser(ctx context.Context, m *testMail, do mailWork) error {
 	o := &e.options
-	s := &session{
-		engine: e, shard: e.unseen, user: o.Users[m.user], target: &o.Targets[m.target], number: m.user,
-		tags: rand.New(rand.NewPCG(o.Seed, uint64(m.user))), conns: make(map[*clientConn]struct{}), script: noop{},
-	}
-	if len(o.Sources) > 0 {
-		s.source = o.Sources[m.user%len(o.Sources)]
+	s, err := e.newSession(m.user, o.Users[m.user], &o.Targets[m.target])
+	if err != nil {
+		return err
 	}
 	defer s.disconnect()
 	c, err := s.signIn(ctx, time.Time{})

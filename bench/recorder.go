@@ -119,19 +119,6 @@ func (s *shard) wrong(kind Kind, text string, at time.Time) {
 	}
 }
 
-// wrongRow counts a wrong answer to a command that was OK.
-func (s *shard) wrongRow(r row) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase == phaseBefore || s.phase == phaseWarmUp {
-		return
-	}
-	if s.rows[r] == nil {
-		s.rows[r] = &rowRecord{}
-	}
-	s.rows[r].wrong++
-}
-
 // moved counts bytes.
 func (s *shard) moved(in, out uint64) {
 	s.mu.Lock()

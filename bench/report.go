@@ -115,7 +115,7 @@ type Row struct {
 	Before    uint64   `json:"before,omitempty"` // how many of them, all of sign-in, were before the measured time
 	Outcomes  Outcomes `json:"fates"`
 	PerSecond float64  `json:"per_second"` // done in the measured time
-	Errors    uint64   `json:"errors"`     // what did not end well, and wrong answers
+	Errors    uint64   `json:"errors"`     // what did not end well
 	Mean      float64  `json:"mean_us"`
 	P50       int64    `json:"p50_us"`
 	P90       int64    `json:"p90_us"`
@@ -188,7 +188,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 		Errors:   errorCounts(all),
 		Tool:     newTool(first.tool, last.tool, late, all.commands()),
 	}
-	if len(r.Errors) == 0 && r.Totals.OperationOutcomes.All == r.Totals.OperationOutcomes.Bad() {
+	if len(r.Errors) == 0 && r.Totals.Operations == 0 {
 		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1,
 			[]string{"no operation completed in the measured time"}})
 	}
@@ -294,7 +294,7 @@ func newRow(r row, record *rowRecord, seconds float64) Row {
 	out := Row{
 		Name: r.String(), Command: r.command(), Count: outcomes.All, Before: record.before.sum().All,
 		Outcomes:  outcomes,
-		PerSecond: per(float64(record.measured[outcomeDone]), seconds), Errors: outcomes.Bad() + record.wrong,
+		PerSecond: per(float64(record.measured[outcomeDone]), seconds), Errors: outcomes.Bad(),
 	}
 	out.describe(Latencies{record.done, record.waited})
 	return out

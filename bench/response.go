@@ -60,6 +60,8 @@ type response struct {
 	name     []byte // of untagged data, or the status' word
 	args     []byte // the rest
 	literals []literal
+	data     data        // of untagged data, once its form was checked
+	fetched  fetched     // of FETCH, likewise
 	hidden   *credential // not shown in errors; may be nil
 }
 

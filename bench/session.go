@@ -41,7 +41,7 @@ type session struct {
 	source netip.Addr // the zero value leaves it to the system
 	script script
 	random *rand.Rand // of what it does
-	tags   *rand.Rand
+	tags   *rand.Rand // not of the seed
 
 	// The session's goroutine's own.
 	main     *clientConn // nil if not connected
@@ -53,24 +53,28 @@ type session struct {
 	wasReady bool
 	joined   bool // signed in and set up
 	spoilt   bool // an answer in the operation under way was wrong
+	coverage coverage
 
 	dueAt   atomic.Int64 // when the next operation is due, in Unix nanoseconds; for the observer
 	leaving atomic.Bool  // it tidies up
 
-	mu    sync.Mutex
-	conns map[*clientConn]struct{} // open ones, for the engine to cut
+	mu        sync.Mutex
+	conns     map[*clientConn]struct{} // open ones, for the engine to cut
+	listening *clientConn              // the session waits, and reads what comes on it; nil otherwise
 }
 
 // run runs the session until its end.
 func (s *session) run(ctx context.Context) {
 	joined := !s.script.stays() || s.join(ctx)
 	s.ready()
-	s.schedule.idle = joined && !s.engine.hasStarted() // a longer sign-in was delayed by the server
-	<-s.engine.started                                 // every run needs this, also one that ends at once
+	for joined && !s.engine.hasStarted() { // a longer sign-in was delayed by the server
+		joined = s.keep(ctx, s.engine.started, time.Time{})
+	}
+	<-s.engine.started // every run needs this, also one that ends at once
 	if !s.engine.options.Closed {
 		s.schedule.start(s.engine.startedAt)
 	}
-	for joined && s.nextOperation() {
+	for joined && s.nextOperation(ctx) {
 		if s.script.stays() && s.main == nil && !s.join(ctx) {
 			s.neverBegun(s.schedule.began, time.Now())
 			break
@@ -107,6 +111,7 @@ func (s *session) join(ctx context.Context) bool {
 			err = s.script.setUp(ctx, s)
 		}
 		if err == nil {
+			s.settle()
 			if late := s.engine.inTime(nil, rowSignIn, time.Since(began)); late != nil {
 				s.report(late)
 			}
@@ -158,6 +163,7 @@ func (s *session) disconnect() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
+		c.settle()
 		c.conn.Close()
 		delete(s.conns, c)
 	}
@@ -175,6 +181,7 @@ func (s *session) quieten() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
+		c.settle()
 		c.shard = s.engine.unseen
 	}
 }
@@ -183,8 +190,16 @@ func (s *session) quieten() {
 func (s *session) drop(c *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.settle()
 	c.conn.Close()
 	delete(s.conns, c)
+}
+
+// settle records the commands whose answers can no longer prove wrong.
+func (s *session) settle() {
+	for c := range s.conns { // only this goroutine changes it
+		c.settle()
+	}
 }
 
 // cutOff closes the connections from another goroutine, at the end of a run.
@@ -197,7 +212,7 @@ func (s *session) cutOff() {
 }
 
 // nextOperation waits until an operation is due. It returns false when no more may begin.
-func (s *session) nextOperation() bool {
+func (s *session) nextOperation(ctx context.Context) bool {
 	if s.engine.options.Closed {
 		s.due = time.Time{}
 		s.schedule.began = time.Now()
@@ -212,8 +227,8 @@ func (s *session) nextOperation() bool {
 			s.neverBegun(given, until)
 		}
 		if !due.Before(s.engine.planned) {
-			s.schedule.idle = true
-			<-s.engine.over
+			for !s.engine.isOver() && s.keep(ctx, s.engine.over, time.Time{}) {
+			}
 			return false
 		}
 		if !s.engine.mayBegin(due, now) {
@@ -223,8 +238,9 @@ func (s *session) nextOperation() bool {
 			s.begin(due, now)
 			return true
 		}
-		s.schedule.idle = true
-		s.sleep(due.Sub(now))
+		if !s.keep(ctx, s.engine.over, due) {
+			return false
+		}
 	}
 }
 
@@ -253,6 +269,7 @@ func (s *session) takeDue() time.Time {
 // endOperation records the outcome of an operation.
 func (s *session) endOperation(err error) {
 	took := time.Since(s.schedule.began)
+	s.settle()
 	judged := s.engine.inTime(err, s.script.row(), took)
 	result := outcomeOf(judged)
 	if result.good() && s.spoilt {
@@ -284,15 +301,21 @@ func (s *session) report(err error) { s.reportOf(time.Now(), err) }
 
 // reportOf counts an error at a time.
 func (s *session) reportOf(at time.Time, err error) {
-	f := &failure{kind: KindProtocol, row: s.script.row(), err: err}
-	errors.As(err, &f)
+	var f *failure
+	if !errors.As(err, &f) {
+		f = &failure{KindProtocol, s.script.row(), err}
+	}
 	s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.credential()), at)
 }
 
-// wrong reports an answer that cannot be correct, and the session continues.
+// wrong reports an answer that cannot be correct. The session continues, and the command of the row has failed.
 func (s *session) wrong(kind Kind, r row, format string, args ...any) {
 	s.spoilt = true
-	s.shard.wrongRow(r)
+	for c := range s.conns { // only this goroutine changes it
+		if c.spoil(r) {
+			break
+		}
+	}
 	s.report(failed(kind, r, format, args...))
 }
 
@@ -300,7 +323,6 @@ func (s *session) wrong(kind Kind, r row, format string, args ...any) {
 func (s *session) leave() {
 	s.leaving.Store(true)
 	if s.main != nil {
-		s.quieten() // leaving is not measured
 		if err := s.signOut(); err != nil {
 			s.report(err)
 		}
@@ -311,16 +333,19 @@ func (s *session) leave() {
 	}
 }
 
-// signOut cleans up and sends LOGOUT. A server that has sent BYE need not answer.
+// signOut cleans up and sends LOGOUT. A server that has ended the session before is an error.
 func (s *session) signOut() error {
+	if err := s.lookBack(); err != nil {
+		return err
+	}
+	if s.joined {
+		s.engine.atEnd.Add(1)
+	}
+	s.quieten() // leaving is not measured
 	if err := s.script.tearDown(s); err != nil {
 		return err
 	}
-	c := s.main
-	if err := c.command(rowLogout, "", time.Time{}, nil); err != nil && !c.bye {
-		return err
-	}
-	return nil
+	return s.main.command(rowLogout, "", time.Time{}, nil)
 }
 
 // sleep waits. It returns false if the run ends before that.

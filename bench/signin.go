@@ -26,6 +26,9 @@ func (s *session) signIn(ctx context.Context, from time.Time) (*clientConn, erro
 	if err == nil {
 		err = s.extend(c)
 	}
+	if c != nil {
+		c.settle()
+	}
 	s.shard.ended(rowSignIn, from, outcomeOf(err))
 	if err != nil {
 		if c != nil {
@@ -49,7 +52,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*clientConn, err
 		return nil, err
 	}
 	c := &clientConn{shard: s.shard, credential: s.credential(), timeout: o.Timeout, tags: s.tags,
-		cut: s.engine.isCut}
+		strict: s.strict(), wrong: s.wrong, cut: s.engine.isCut}
 	c.setConn(conn)
 	s.adopt(c)
 	if s.engine.isCut() { // it came too late for the engine

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,7 +15,11 @@ type folder struct {
 	made     bool       // or under way: no answer came yet
 	number   int        // of the last message
 	messages []*message // by sequence number, from 1
+	coming   int        // being appended
 }
+
+// most returns how many messages the folder has at most.
+func (f *folder) most() uint64 { return uint64(len(f.messages) + f.coming) }
 
 // strict reports whether answers are compared with the expected content.
 func (s *session) strict() bool { return s.engine.options.Verify == VerifyAll }
@@ -26,22 +32,29 @@ func (f *folder) create(s *session, c *clientConn) error {
 			return err
 		}
 	}
-	f.messages, f.made = nil, true
+	f.messages, f.coming, f.made = nil, 0, true
 	return c.command(rowCreate, f.name, time.Time{}, nil)
 }
 
-// remove deletes the folder, which may be the selected one.
+// remove deletes the folder. Some servers end a session whose selected mailbox is deleted, so the session closes it.
 func (f *folder) remove(c *clientConn) error {
 	if !f.made {
 		return nil
 	}
 	f.made = false
+	if c.mailbox.own == f {
+		if err := c.command(rowClose, "", time.Time{}, nil); err != nil {
+			return err
+		}
+		c.mailbox = mailbox{}
+	}
 	return c.removeMailbox(f.name)
 }
 
 // newMessage generates a message.
 func (f *folder) newMessage(s *session, size int) *message {
 	f.number++
+	f.coming++
 	return s.engine.text.newMessage(s.engine.options.RunID+"."+f.name, s.number, f.number, size)
 }
 
@@ -52,11 +65,17 @@ func (f *folder) add(s *session, c *clientConn, size int, from time.Time) (*mess
 	if err != nil {
 		return nil, err
 	}
+	f.arrived(s, m)
+	return m, nil
+}
+
+// arrived adds a message that was appended.
+func (f *folder) arrived(s *session, m *message) {
+	f.coming--
 	f.messages = append(f.messages, m)
 	if !s.strict() && m.uid == 0 {
 		m.uid = uint64(len(f.messages)) // as good as any
 	}
-	return m, nil
 }
 
 // takeUID reads the UID from the answer to APPEND (RFC 4315).
@@ -71,88 +90,113 @@ func (m *message) takeUID(r *response) {
 
 // selectFolder selects the folder and checks the number of messages.
 func (f *folder) selectFolder(s *session, c *clientConn) error {
-	c.exists = 0
-	if err := c.command(rowSelect, f.name, time.Time{}, nil); err != nil {
+	if err := c.choose(rowSelect, f.name, mailbox{own: f}, time.Time{}); err != nil {
 		return err
 	}
-	f.count(s, c, rowSelect)
+	if c.mailbox.known {
+		f.count(s, c, rowSelect)
+	}
 	return nil
 }
 
 // count compares the number of messages.
 func (f *folder) count(s *session, c *clientConn, r row) {
-	if want := uint64(len(f.messages)); s.strict() && c.exists != want {
-		s.wrong(KindCount, r, "%d messages in %s, want %d", c.exists, f.name, want)
+	if want := uint64(len(f.messages)); s.strict() && c.mailbox.exists != want {
+		s.wrong(KindCount, r, "%d messages in %s, want %d", c.mailbox.exists, f.name, want)
 	}
 }
 
-// list fetches everything but bodies, and compares it. It records UIDs that are not known yet.
+// list fetches everything but bodies. It records UIDs that are not known yet.
 func (f *folder) list(s *session, c *clientConn) error {
 	if len(f.messages) == 0 {
 		return nil
 	}
-	seen := 0
+	came := s.expect(attrUID|attrFlags|attrSize, len(f.messages))
 	err := c.command(rowFetch, "1:* (UID FLAGS RFC822.SIZE)", time.Time{}, func(r *response) {
-		if got, ok := s.fetched(rowFetch, r); ok && s.strict() {
-			seen++
-			f.compare(s, &got)
+		if r.is("FETCH") {
+			came.add(r.fetched.seq, &r.fetched)
 		}
 	})
-	if err == nil && s.strict() && seen != len(f.messages) {
-		s.wrong(KindCount, rowFetch, "%d messages listed in %s, want %d", seen, f.name, len(f.messages))
+	if err == nil && s.strict() {
+		came.check(s, rowFetch, f.name)
 	}
 	return err
 }
 
-// fetched reads an untagged FETCH, or reports that it cannot be read.
-func (s *session) fetched(r row, resp *response) (fetched, bool) {
-	if !resp.is("FETCH") {
-		return fetched{}, false
-	}
-	got, err := parseFetch(resp)
-	if err != nil {
-		s.wrong(KindProtocol, r, "%v", err.(*failure).err)
-	}
-	return got, err == nil
-}
-
-// compare compares an answer about a message with its expected content.
-func (f *folder) compare(s *session, got *fetched) {
-	if got.seq == 0 || got.seq > uint64(len(f.messages)) {
-		s.wrong(KindCount, rowFetch, "message %d of %d in %s", got.seq, len(f.messages), f.name)
+// compare compares data of a message with its expected content. Whether all data came is for others to check.
+func (f *folder) compare(c *clientConn, r row, got *fetched) {
+	if got.seq > uint64(len(f.messages)) { // it is being appended
 		return
 	}
 	m := f.messages[got.seq-1]
 	switch {
 	case got.uid == 0:
-		s.wrong(KindMissing, rowFetch, "message %d of %s without UID", got.seq, f.name)
-	case m.uid == 0:
+	case m.uid == 0 && f.ascends(got.seq, got.uid):
 		m.uid = got.uid
 	case m.uid != got.uid:
-		s.wrong(KindUID, rowFetch, "message %d of %s has UID %d, want %d", got.seq, f.name, got.uid, m.uid)
+		c.wrong(KindUID, r, "message %d of %s has UID %d, want %s", got.seq, f.name, got.uid, m.wantUID())
 	}
 	if got.hasSize && got.size != uint64(m.size) {
-		s.wrong(KindLiteral, rowFetch, "message %d of %s has %d bytes, want %d", got.seq, f.name, got.size, m.size)
+		c.wrong(KindLiteral, r, "message %d of %s has %d bytes, want %d", got.seq, f.name, got.size, m.size)
 	}
-	m.compareFlags(s, rowFetch, got)
+	if got.hasFlags {
+		m.compareFlags(c, r, got)
+	}
 }
 
-// compareFlags checks that the flags are those that were set.
-func (m *message) compareFlags(s *session, r row, got *fetched) {
-	if !got.hasFlags {
-		s.wrong(KindMissing, r, "message with UID %d without flags", m.uid)
-		return
-	}
-	for _, flag := range m.flags {
-		if !got.hasFlag(flag) {
-			s.wrong(KindFlags, r, "message with UID %d has (%s), want %s", m.uid,
-				shown(string(got.flags), s.credential()), flag)
+// ascends reports whether a message may have a UID: UIDs ascend with the message numbers.
+func (f *folder) ascends(seq, uid uint64) bool {
+	for _, m := range f.messages[:seq-1] {
+		if m.uid >= uid {
+			return false
 		}
 	}
-	for _, flag := range []string{`\Seen`, `\Deleted`, `\Flagged`} {
+	for _, m := range f.messages[seq:] {
+		if m.uid != 0 && m.uid <= uid {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *message) wantUID() string {
+	if m.uid == 0 {
+		return "an ascending one"
+	}
+	return strconv.FormatUint(m.uid, 10)
+}
+
+// lose removes a message that the server has expunged.
+func (f *folder) lose(c *clientConn, r row, seq uint64) {
+	if seq > uint64(len(f.messages)) {
+		return
+	}
+	if m := f.messages[seq-1]; !slices.Contains(m.flags, `\Deleted`) {
+		c.wrong(KindUID, r, "message %d of %s is expunged, with UID %d, and was not marked as deleted", seq, f.name,
+			m.uid)
+	}
+	if seq == 1 {
+		f.messages = f.messages[1:]
+	} else {
+		f.messages = slices.Delete(f.messages, int(seq)-1, int(seq))
+	}
+}
+
+// systemFlags are those that only users set.
+var systemFlags = []string{`\Seen`, `\Deleted`, `\Flagged`, `\Answered`, `\Draft`}
+
+// compareFlags checks that the flags are those that were set.
+func (m *message) compareFlags(c *clientConn, r row, got *fetched) {
+	for _, flag := range m.flags {
+		if !got.hasFlag(flag) {
+			c.wrong(KindFlags, r, "message with UID %d has (%s), want %s", m.uid,
+				shown(string(got.flags), c.credential), flag)
+		}
+	}
+	for _, flag := range systemFlags {
 		if got.hasFlag(flag) && !slices.Contains(m.flags, flag) {
-			s.wrong(KindFlags, r, "message with UID %d has (%s), and nobody set %s", m.uid,
-				shown(string(got.flags), s.credential()), flag)
+			c.wrong(KindFlags, r, "message with UID %d has (%s), and nobody set %s", m.uid,
+				shown(string(got.flags), c.credential), flag)
 		}
 	}
 }
@@ -169,8 +213,8 @@ func (s *session) fetchBodies(c *clientConn, messages []*message, depth int, fro
 		}
 		wanted := slices.Clone(group)
 		err := c.wait(rowFetchBody, func(r *response) {
-			if got, ok := s.fetched(rowFetchBody, r); ok && s.strict() {
-				wanted = s.compareBody(wanted, &got)
+			if r.is("FETCH") && s.strict() {
+				wanted = s.compareBody(wanted, &r.fetched)
 			}
 		})
 		if err != nil {
@@ -206,25 +250,16 @@ func (s *session) compareBody(wanted []*message, got *fetched) []*message {
 	return slices.Delete(wanted, i, i+1)
 }
 
-// store sets a flag on a message and checks the answer.
+// store sets a flag on a message, and wants to see it.
 func (f *folder) store(s *session, c *clientConn, m *message, flag string) error {
 	m.flags = append(m.flags, flag)
-	told := false
+	seen := false
 	err := c.command(rowStore, fmt.Sprintf("%d +FLAGS (%s)", m.uid, flag), time.Time{}, func(r *response) {
-		got, ok := s.fetched(rowStore, r)
-		if !ok || !s.strict() || !got.hasFlags {
-			return
+		if r.is("FETCH") && r.fetched.uid == m.uid {
+			seen = seen || r.fetched.hasFlag(flag)
 		}
-		if got.uid != 0 && got.uid != m.uid || got.seq == 0 || got.seq > uint64(len(f.messages)) ||
-			f.messages[got.seq-1] != m {
-			s.wrong(KindUID, rowStore, "flags of message %d with UID %d, want those of UID %d", got.seq,
-				got.uid, m.uid)
-			return
-		}
-		told = true
-		m.compareFlags(s, rowStore, &got)
 	})
-	if err == nil && !told && s.strict() {
+	if err == nil && !seen && s.strict() {
 		s.wrong(KindMissing, rowStore, "nothing of the new flags of UID %d", m.uid)
 	}
 	return err
@@ -235,23 +270,37 @@ func (f *folder) expunge(s *session, c *clientConn, oldest int) error {
 	if oldest == 0 {
 		return nil
 	}
+	kept := slices.Clone(f.messages[oldest:])
+	for _, m := range f.messages[:oldest] {
+		m.flags = append(m.flags, `\Deleted`)
+	}
 	uids := fmt.Sprintf("%d:%d", f.messages[0].uid, f.messages[oldest-1].uid)
 	if err := c.command(rowStore, uids+` +FLAGS.SILENT (\Deleted)`, time.Time{}, nil); err != nil {
 		return err
 	}
-	if err := c.command(rowExpunge, "", time.Time{}, nil); err != nil {
-		return err
+	err := c.command(rowExpunge, "", time.Time{}, nil)
+	f.messages = kept
+	if err == nil {
+		f.count(s, c, rowExpunge)
 	}
-	f.messages = f.messages[oldest:]
-	f.count(s, c, rowExpunge)
-	return nil
+	return err
+}
+
+// answered sends a command whose answer must have untagged data of a kind.
+func (s *session) answered(c *clientConn, r row, args string, from time.Time, want data) error {
+	came := false
+	err := c.command(r, args, from, func(resp *response) { came = came || resp.kind == untagged && resp.data == want })
+	if err == nil && !came && s.strict() {
+		s.wrong(KindMissing, r, "OK, and no data")
+	}
+	return err
 }
 
 // statusNumber asks for one number about a mailbox.
 func (s *session) statusNumber(c *clientConn, mailbox, item string) (value uint64, err error) {
 	found := false
 	err = c.command(rowStatus, mailbox+" ("+item+")", time.Time{}, func(r *response) {
-		if r.is("STATUS") {
+		if r.is("STATUS") && isAbout(r, mailbox) {
 			value, found = statusItem(r.args, item)
 		}
 	})
@@ -259,6 +308,16 @@ func (s *session) statusNumber(c *clientConn, mailbox, item string) (value uint6
 		s.wrong(KindMissing, rowStatus, "nothing of %s in %s", item, mailbox)
 	}
 	return value, err
+}
+
+// isAbout reports whether a STATUS is about the mailbox. A name that came as a literal is not stored, and so may be any.
+func isAbout(r *response, mailbox string) bool {
+	c := cursor{rest: r.args, literals: r.literals}
+	if !c.mailbox() || len(r.literals) > 0 {
+		return len(r.literals) > 0
+	}
+	name := strings.Trim(string(r.args[:len(r.args)-len(c.rest)]), `"`)
+	return name == mailbox || mailbox == "INBOX" && strings.EqualFold(name, mailbox)
 }
 
 // statusItem reads a number from an untagged STATUS' last parentheses.

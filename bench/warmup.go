@@ -59,8 +59,6 @@ func (e *engine) warmUp(ctx context.Context) {
 		return
 	}
 	e.begin(time.Now())
-	e.recorder.warmUp(e.startedAt, e.measuredAt)
-	close(e.started)
 	pause(ctx, time.Until(e.measuredAt))
 }
 

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -42,7 +43,7 @@ func (w *webmail) operate(ctx context.Context, s *session) error {
 	if _, err := s.statusNumber(c, "INBOX", "UNSEEN"); err != nil {
 		return err
 	}
-	if err := c.command(rowSelect, "INBOX", time.Time{}, nil); err != nil {
+	if err := c.choose(rowSelect, "INBOX", mailbox{}, time.Time{}); err != nil {
 		return err
 	}
 	if err := w.look(s); err != nil {
@@ -51,31 +52,34 @@ func (w *webmail) operate(ctx context.Context, s *session) error {
 	return c.command(rowLogout, "", time.Time{}, nil)
 }
 
-// look fetches the envelopes of the last messages, and checks that each comes once, with ascending UIDs.
+// look fetches the envelopes of the last messages, and checks that each comes, with ascending UIDs.
 func (w *webmail) look(s *session) error {
 	c := s.main
-	last := c.exists
+	last := c.mailbox.exists
 	if last == 0 {
 		return nil
 	}
-	first := max(1, int64(last)-int64(w.profile.Envelopes)+1)
-	seen, uid := uint64(0), uint64(0)
+	first := uint64(max(1, int64(last)-int64(w.profile.Envelopes)+1))
+	came := s.expect(attrUID|attrFlags|attrEnvelope, int(last-first+1))
+	seq, uid := uint64(0), uint64(0)
 	err := c.command(rowEnvelopes, fmt.Sprintf("%d:%d (UID FLAGS ENVELOPE)", first, last), time.Time{},
 		func(r *response) {
-			got, ok := s.fetched(rowEnvelopes, r)
-			if !ok || !s.strict() {
+			got := &r.fetched
+			if !r.is("FETCH") || got.seq < first || got.seq > last || !s.strict() { // news of other messages
 				return
 			}
-			if got.seq != uint64(first)+seen {
-				s.wrong(KindCount, rowEnvelopes, "message %d, want %d", got.seq, uint64(first)+seen)
+			came.add(got.seq, got)
+			if got.uid == 0 {
+				return
 			}
-			if got.uid <= uid {
-				s.wrong(KindUID, rowEnvelopes, "UID %d behind UID %d", got.uid, uid)
+			if cmp.Compare(got.seq, seq) != cmp.Compare(got.uid, uid) {
+				s.wrong(KindUID, rowEnvelopes, "message %d has UID %d, behind message %d with UID %d", got.seq, got.uid,
+					seq, uid)
 			}
-			seen, uid = seen+1, got.uid
+			seq, uid = got.seq, got.uid
 		})
-	if want := last - uint64(first) + 1; err == nil && s.strict() && seen != want {
-		s.wrong(KindCount, rowEnvelopes, "%d messages, want %d", seen, want)
+	if err == nil && s.strict() {
+		came.check(s, rowEnvelopes, "INBOX")
 	}
 	return err
 }
