@@ -59,7 +59,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	if err := e.prepareMail(ctx); err != nil {
-		removing := context.WithoutCancel(ctx)
+		removing, stop := e.untilCut(ctx)
+		defer stop()
 		return nil, errors.Join(fmt.Errorf("before the run: %w", err), e.removeMail(removing))
 	}
 	return e.run(ctx), nil
@@ -141,7 +142,9 @@ func (e *engine) run(ctx context.Context) *Report {
 	last := e.close()
 	late := timers.end()
 	e.finish(&running, stopDialing)
-	e.tidyMail(context.WithoutCancel(ctx))
+	tidying, stopTidying := e.untilCut(ctx)
+	defer stopTidying()
+	e.tidyMail(tidying)
 	close(stopWatching)
 	<-watching
 	last.sessions = min(last.sessions, e.atEnd.Load())
@@ -237,8 +240,21 @@ func (e *engine) mark() mark {
 		tool: readToolMark(e.options.proc), sessions: e.joined.Load()}
 }
 
+// untilCut returns a context for what goes on when a run is ended early, but not when it is cut.
+func (e *engine) untilCut(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		select {
+		case <-e.options.Cut:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // finish waits up to the grace for running operations, and then closes their connections. Sessions that clean up have
-// the grace once more.
+// the grace once more. If the run is cut, there is no grace.
 func (e *engine) finish(running *sync.WaitGroup, stopDialing func()) {
 	cutOff := func(which func(*session) bool) {
 		for _, s := range e.sessions {
@@ -247,15 +263,29 @@ func (e *engine) finish(running *sync.WaitGroup, stopDialing func()) {
 			}
 		}
 	}
-	first := time.AfterFunc(e.options.Grace, func() {
+	cut := func(which func(*session) bool) {
 		e.cut.Store(true)
 		stopDialing()
-		cutOff(func(s *session) bool { return !s.leaving.Load() })
+		cutOff(which)
+	}
+	all := func(*session) bool { return true }
+	first := time.AfterFunc(e.options.Grace, func() {
+		cut(func(s *session) bool { return !s.leaving.Load() })
 	})
 	defer first.Stop()
-	last := time.AfterFunc(2*e.options.Grace, func() { cutOff(func(*session) bool { return true }) })
+	last := time.AfterFunc(2*e.options.Grace, func() { cut(all) })
 	defer last.Stop()
-	running.Wait()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		running.Wait()
+	}()
+	select {
+	case <-e.options.Cut:
+		cut(all)
+		<-done
+	case <-done:
+	}
 }
 
 // mayBegin reports whether a due operation may begin: before the end, or in the first half of the grace if it was due

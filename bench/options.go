@@ -87,6 +87,8 @@ type Options struct {
 	// how long operations that are due or running at the end of the measured time may take, at most a minute
 	Grace time.Duration
 
+	Cut <-chan struct{} // once it is closed, the run waits for nothing any more; nil is never
+
 	FailIf []Condition // any of them fails the run; one on the errors of the whole run decides how many are too many
 
 	Seed      uint64         // of the sessions' random choices; the same seed gives the same choices

@@ -23,7 +23,7 @@ type Options struct {
 	Out   io.Writer // the terminal
 	Title string
 	ASCII bool   // the terminal does not use UTF-8
-	End   func() // called when the person ends the run early
+	End   func() // called when the person ends the run early, and again each time they ask for it once more
 }
 
 // Start takes over the terminal until Close.

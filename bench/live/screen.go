@@ -54,7 +54,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = max(msg.Width, 20), max(msg.Height, 5)
 	case tea.KeyPressMsg:
-		if key := msg.String(); (key == "q" || key == "ctrl+c") && !m.ending {
+		if key := msg.String(); key == "q" || key == "ctrl+c" {
 			m.ending = true
 			m.options.End()
 		}
@@ -163,7 +163,7 @@ func (m *model) phase() string {
 	left := p.Left.Round(time.Second)
 	switch {
 	case m.ending:
-		return "ending: waiting for what is under way"
+		return "ending: waiting for what is under way; q again cuts it"
 	case p.WarmingUp:
 		return fmt.Sprintf("warming up, %v left", left)
 	case p.Measuring && p.Left > 0:

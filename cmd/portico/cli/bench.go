@@ -85,14 +85,19 @@ func (o *output) report(w io.Writer, r report) error {
 	return r.WriteTable(w)
 }
 
-// untilSignal returns a context that ends at the first signal. The command then still reports what it has measured. A
-// hang-up that nohup keeps from the program stays without effect.
-func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+// endingSignals returns the signals that end a measurement early. A hang-up that nohup keeps from the program stays
+// without effect.
+func endingSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}
-	return signal.NotifyContext(ctx, signals...)
+	return signals
+}
+
+// untilSignal returns a context that ends at the first signal. The command then still reports what it has measured.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, endingSignals()...)
 }
 
 // endedBefore replaces the error of a measurement that a signal has ended before there was anything to report.

@@ -34,11 +34,15 @@ the comparison early, and it covers the rounds until then.`,
 		if err != nil {
 			return err
 		}
-		ctx, stop := untilSignal(cmd.Context())
+		interrupt, stop := untilSignals(cmd.Context())
 		defer stop()
+		ctx := interrupt.ending
 		contestants, err := plan.Contestants(ctx, net.DefaultResolver, *remote)
 		if err != nil {
 			return err
+		}
+		for i := range contestants {
+			contestants[i].Options.Cut = interrupt.cutting.Done()
 		}
 		told := func(round int, name string) {
 			if onTerminal(cmd.ErrOrStderr()) {

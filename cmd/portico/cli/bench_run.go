@@ -59,9 +59,9 @@ ended the run early, and the report covers the time until then.`,
 	}
 	run := benchRunFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ctx, stop := untilSignal(cmd.Context())
+		interrupt, stop := untilSignals(cmd.Context())
 		defer stop()
-		return run.do(ctx)
+		return run.do(interrupt)
 	}
 	return cmd
 }
@@ -82,15 +82,15 @@ func benchRunFlags(cmd *cobra.Command) *benchRun {
 	return r
 }
 
-// do runs what the flags ask for, writes the reports, and returns the verdict. When ctx ends, it reports what was
-// measured until then.
-func (r *benchRun) do(ctx context.Context) error {
-	ctx, end := context.WithCancel(ctx)
-	defer end()
+// do runs what the flags ask for, writes the reports, and returns the verdict. When it is interrupted, it reports what
+// was measured until then.
+func (r *benchRun) do(interrupt *interruption) error {
+	ctx := interrupt.ending
 	o, err := r.options(ctx)
 	if err != nil {
 		return err
 	}
+	o.Cut = interrupt.cutting.Done()
 	page, err := openResult("report", r.page)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (r *benchRun) do(ctx context.Context) error {
 	if len(r.find) > 0 {
 		return r.search(ctx, o, page)
 	}
-	return r.repeat(ctx, o, end, page)
+	return r.repeat(ctx, o, interrupt.next, page)
 }
 
 // options checks the flags against each other and reads them into options.
