@@ -39,7 +39,36 @@ type answer struct {
 	close   func()
 	mute    *bool // the connection says nothing any more
 	client  io.Writer
+	heard   *heard
 }
+
+// heard keeps the last command of a client.
+type heard struct {
+	mu   sync.Mutex
+	line string
+}
+
+func (h *heard) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(b) > 1 && b[0] == tagPrefix && b[1] >= '0' && b[1] <= '9' {
+		h.line = strings.TrimSpace(string(b))
+	}
+	return len(b), nil
+}
+
+// to reports whether the answer follows a command with the verb.
+func (a *answer) to(verb string) bool { return strings.Contains(a.heardLine(), " "+verb) }
+
+// heardLine returns the client's last line.
+func (a *answer) heardLine() string {
+	a.heard.mu.Lock()
+	defer a.heard.mu.Unlock()
+	return a.heard.line
+}
+
+// tagOf returns the tag of the client's last command.
+func (a *answer) tagOf() string { tag, _, _ := strings.Cut(a.heardLine(), " "); return tag }
 
 func (a *answer) pass()                  { a.say(a.text) }
 func (a *answer) say(text string)        { io.WriteString(a.client, text) }
@@ -58,15 +87,17 @@ func (l *liar) dial(ctx context.Context, _ netip.Addr, _ *Target) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
+	said := &heard{}
 	hangUp := func() { ours.Close(); theirs.Close() }
 	l.work.Go(func() {
-		io.Copy(theirs, ours)
+		io.Copy(theirs, io.TeeReader(ours, said))
 		hangUp()
 	})
 	answers := make(chan *answer, 1<<16) // the server is never kept
 	l.work.Go(func() {
 		defer close(answers)
-		l.read(bufio.NewReader(theirs), &answer{conn: conn, close: hangUp, mute: new(bool), client: ours}, answers)
+		l.read(bufio.NewReader(theirs), &answer{conn: conn, close: hangUp, mute: new(bool), client: ours,
+			heard: said}, answers)
 	})
 	l.work.Go(func() {
 		for a := range answers {

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ type truth struct {
 
 // TestTruth has a proxy fool the tool in one way each, and wants the report to say so.
 func TestTruth(t *testing.T) {
-	for _, c := range truths(t) {
+	for _, c := range slices.Concat(truths(t), endTruths(t), mailboxTruths(t), formTruths()) {
 		t.Run(c.name, func(t *testing.T) {
 			r := runLied(t, c.liar, c.change)
 			checkSums(t, r)
