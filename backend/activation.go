@@ -21,8 +21,8 @@ type MoveOptions struct {
 	// ServerFails returns why a database must not move to a server although the server answers, or nil. Moves to a
 	// named server do not call it. It may be nil.
 	ServerFails func(server string) error
-	// Lifted says which blocks Standby takes for lifted: those of a server by a word. A nil Lifted means none. A move
-	// does not ask: whoever wants it lifts them first.
+	// Lifted reports whether Standby ignores the block that `by` has set on a server. If nil, Standby ignores none.
+	// Move does not use it: lift the blocks first.
 	Lifted func(server, by string) bool
 	// Force moves to a server that does not answer, and to a copy that is Failed, too.
 	Force bool
@@ -117,8 +117,8 @@ func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, 
 	return m.copiesOf(name), nil
 }
 
-// moveBasis is what a move goes by: the store's entries and the hook when it has begun. If another writer changes the
-// entries meanwhile, the move fails.
+// moveBasis has the store's entries and the hook as they were when a move began. If another writer changes the entries
+// meanwhile, the move fails.
 type moveBasis struct {
 	active store.Item[string]
 	moving store.Item[[]string]

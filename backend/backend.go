@@ -1,5 +1,6 @@
-// Package backend finds and signs in to mailbox servers: it decides which database a user is in (Router), which server
-// has the active copy (ActiveManager), and returns a signed-in connection to that server (Tier.SignIn).
+// Package backend finds and signs in to mailbox servers: it decides which database a user is in (locator, by a
+// directory, moved users or the hash of Router), which server has the active copy (ActiveManager), and returns a
+// signed-in connection to that server (Tier.SignIn).
 //
 // A sign-in is sequential code, one file per step: dial.go, tls.go, greeting.go, signin.go. It returns errors with a
 // kind (Error), and reports the time of each phase through a callback. The caller answers the client, counts and logs.

@@ -154,7 +154,7 @@ func (m *ActiveManager) BlockedBy(server string) []string {
 	return words
 }
 
-// Blockers returns those who block activation on a server, the first first.
+// Blockers returns those who block activation on a server, in the order in which they did.
 func (m *ActiveManager) Blockers(server string) []Blocker {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 // Route is where a user's mailbox is.
 type Route struct {
-	User           string   // the canonical name to go by from here on
+	User           string   // the canonical name, which is used from here on
 	Database       string   // "" for a user who is in none
 	Servers        []string // to try, in this order; at least one
 	Mode           directory.Mode

@@ -16,13 +16,20 @@
 //	backprobes.go  ImapSelfTestProbe and ImapDeepTestProbe
 //	evidence.go    whether a mailbox server works or fails
 //	blame.go       what a failed sign-in blames, where the error does not say
+//	mailboxwriter.go when ImapDeepTestProbe writes a message
 //	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
+//	connectivity.go Test-ImapConnectivity, by hand and against any IMAP server
 //	counters.go    the checks of the numbers that the relay keeps
 //	copies.go      the check of the copies that recovery has left
 //	signins.go     the check of users' sign-ins
+//	shortage.go    the checks of Portico's own resources and store
+//	flapping.go    when a monitor flaps
+//	concerns.go    which mailbox servers a monitor or probe concerns
+//	metrics.go     the metrics of probes and monitors
 //	escalate.go    when an alert is opened, sent again and closed
 //	cause.go       the cause of a fault: one alert for each
 //	fault.go       what a monitor says is wrong, and which faults are minor
+//	openalerts.go  the open alerts as the store keeps them
 //	alert.go       the content of an alert
 //	sender.go      the queue of alerts for each sink
 //	sinks.go       the sinks: Alertmanager, mail

@@ -49,8 +49,9 @@ type lasting struct {
 	since time.Time
 }
 
-// name notes what a monitor at fault says is wrong now, and whether it has said so for long enough to tell people. A
-// monitor that flaps has just another fault of many until then. The caller holds mu.
+// name records what a monitor at fault says is wrong now, and returns it. lasts reports whether it has been the same
+// long enough to send an alert. While a monitor flaps, its fault is called flapping until another fault has lasted. The
+// caller holds mu.
 func (e *Escalator) name(m MonitorState, now time.Time) (fault string, lasts bool) {
 	is := lasting{faultOf(m), m.LastTransition}
 	if before, ok := e.named[m.ID()]; ok && !minor(before.fault) {

@@ -16,7 +16,7 @@ const triesToStore = 3
 // openAlerts is what the store has of the open alerts. The escalator's mutex guards it.
 type openAlerts struct {
 	one      *store.One[[]Alert] // nil for none
-	revision uint64              // of what the escalator goes by
+	revision uint64              // of the entry that the escalator has read
 }
 
 // read returns the alerts as they are stored, and whether somebody else has changed them since the last call.

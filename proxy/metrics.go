@@ -148,7 +148,7 @@ func (m *metrics) connections(listener string) *results {
 	return &r
 }
 
-// sessionGauge collects portico_sessions from the counts that admission goes by.
+// sessionGauge collects portico_sessions from the counts that admission uses.
 type sessionGauge struct {
 	counts func() (unsigned, signed int)
 }

@@ -11,8 +11,9 @@ import (
 )
 
 // report does what follows from an outcome, in this order: it logs the outcome, counts it, delays the answer to a
-// refused sign-in, and answers the client. No other code does any of that. The table of outcomes has the words and
-// the charge. report returns an error if the client went away, or had to give way, before the answer was due.
+// refused sign-in, and answers the client. The outcome that ends the session is not counted here but by conclude. The
+// table of outcomes has the words and the charge. report returns an error if the client went away, or had to give way,
+// before the answer was due.
 func (s *session) report(err error) (Outcome, error) {
 	outcome := outcomeOf(err)
 	s.logOutcome(outcome, err)

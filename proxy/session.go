@@ -57,7 +57,7 @@ type attempt struct {
 	user           string        // canonical; "" until a sign-in was tried
 	credentialUser string        // whose credential the client has sent
 	clientTime     time.Duration // how long the client took during the sign-in
-	draws          []tokenDraw   // taken for that
+	draws          []tokenDraw   // guess tokens taken for this sign-in
 	tier           *tierInUse    // nil while no sign-in is in progress
 	route          backend.Route // to be ended by releaseRoute
 	mailboxServer  string        // signed in to; "" until then

@@ -51,7 +51,7 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend", "portico/proxy", "the way to the servers is used by probes too, without a front end"},
 	{"portico/backend", "portico/proxy/relay", "what happens after sign-in is not its business"},
 	{"portico/backend", "portico/configs", "its options are passed in"},
-	{"portico/backend", "portico/health/...", "probes use the servers; the servers do not know of probes"},
+	{"portico/backend", "portico/health/...", "probes use the servers; backend knows health mailboxes by name alone"},
 	{"portico/backend", "github.com/rs/zerolog", "it returns errors; the session's top frame logs them"},
 	{"portico/backend", "github.com/prometheus/...", "it reports durations through a callback"},
 

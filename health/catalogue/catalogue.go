@@ -24,8 +24,8 @@ type Entry struct {
 	Scope   Scope  // what the targets are; the engine makes a probe and a monitor for each
 	// Whole adds a probe and a monitor for all targets together, with target "".
 	Whole bool
-	// Check says that the probe reads what Portico counts and asks nobody. To run it by hand shows no more than its
-	// monitor's state.
+	// Check says that the probe reads what Portico itself counts or keeps, and connects to nothing. To run it by hand
+	// shows no more than its monitor's state.
 	Check bool
 	// Anywhere says that a run by hand may ask another endpoint than the probe's own.
 	Anywhere bool
@@ -71,7 +71,7 @@ const (
 	ScopeNode     Scope = 1 + iota // this Portico: the target is ""
 	ScopeServer                    // a mailbox server
 	ScopeDatabase                  // a database with a health mailbox
-	ScopeCopy                      // a copy that is not active: DATABASE@SERVER
+	ScopeCopy                      // a copy of an interchangeable database: DATABASE@SERVER
 )
 
 // String returns the scope's name: node, server, database or copy.

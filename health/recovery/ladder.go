@@ -12,7 +12,7 @@ import (
 )
 
 // Ladder has the recovery steps of one monitor, and how far they are. The store keeps it. It belongs to the goroutine
-// of Run.
+// that holds Responders.acting: Run, Escalated, ByHand or Lift.
 type Ladder struct {
 	Case
 	// the monitor was unhealthy; zero while it is well, and the ladder only keeps Lift

@@ -80,7 +80,7 @@ func (r *Responders) takeLadders() {
 }
 
 // save stores a ladder, if it has changed. It returns false if another writer has changed it first: then the next look
-// goes by what that writer has stored.
+// uses what that writer has stored.
 func (r *Responders) save(ctx context.Context, l *Ladder) bool {
 	text, err := json.Marshal(l)
 	if err == nil && r.saved[l.Monitor].text == string(text) {

@@ -12,7 +12,7 @@ import (
 	"portico/health/catalogue"
 )
 
-// The seed's order: the service, the databases, the machine, people. What follows from the server's fault waits for
+// The default order: the service, the databases, the machine, people. What follows from the server's fault waits for
 // the server's own ladder, and what moves away is well. When the server is, the ladder's block is lifted.
 func TestDeadServer(t *testing.T) {
 	w := newWorld(t)

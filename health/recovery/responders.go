@@ -35,26 +35,28 @@ type Plan struct {
 
 // Options is what Responders are built from.
 type Options struct {
-	// Monitors gives all monitors; nil while nothing may be done.
+	// Monitors returns all monitors. It returns nil while recovery must not act.
 	Monitors func() []health.MonitorState
-	// Off says whether nothing may be done about a mailbox server. Nil: about none.
+	// Off reports whether recovery must not act on a mailbox server. If nil, recovery acts on every server.
 	Off func(server string) bool
-	// Active says on which mailbox server a database is active, "" if on none.
+	// Active returns the mailbox server on which a database is active, or "".
 	Active func(database string) (server string)
-	// Verify runs a monitor's probe once, and returns nil if that cannot be done.
+	// Verify runs a monitor's probe once. It returns nil if the probe cannot run.
 	Verify func(ctx context.Context, m health.MonitorState) *health.Result
-	// Standby says to which mailbox servers that answer a failover of a case would move databases now, by database.
-	// Recovery's blocks of the servers in lifted do not count. Nil: nobody knows.
+	// Standby returns, by database, the mailbox server to which a failover of a case would move it now. The server
+	// answers. Recovery's blocks of the servers in lifted do not count. If nil, recovery knows no such server.
 	Standby func(ctx context.Context, c Case, lifted []string) (servers map[string]string)
-	// Blocked says whether recovery's block of a mailbox server exists: somebody else may have lifted it. Nil: it
-	// does.
+	// Blocked reports whether recovery's block of a mailbox server exists: somebody else may have lifted it. If nil,
+	// each block that recovery has set exists.
 	Blocked func(server string) bool
-	// InUse says whether a database is active on a mailbox server, so that users are out if it fails. Nil: one is.
+	// InUse reports whether a database is active on a mailbox server, so that users have no access if it fails. If
+	// nil, every server is in use.
 	InUse func(server string) bool
-	// Users says whether the latest users' sign-ins to a mailbox server have succeeded, and whether some fail between
-	// others that succeed. Nil: nobody knows.
+	// Users reports whether the latest users' sign-ins to a mailbox server have succeeded, and whether some fail
+	// between others that succeed. If nil, recovery knows nothing of users' sign-ins.
 	Users func(server string) (well, mixed bool)
-	// Read reads the mail of a database's copy on a mailbox server, active or not. Nil: nobody can.
+	// Read reads the mail of a database's copy on a mailbox server, active or not. If nil, recovery takes every copy
+	// for readable.
 	Read   func(ctx context.Context, database, server string) error
 	Actors map[Action]Actor
 	Node   string           // this node's name; no other writer of the store has it
@@ -77,16 +79,16 @@ type Responders struct {
 	log    *Log
 	stored *store.Mirror[Ladder] // by monitor
 
-	acting chan struct{} // holds one while something is done: one thing at a time; taken before mu, see turn
+	acting  chan struct{}      // held by whoever acts, so that one acts at a time; taken before mu, see turn
+	ladders map[string]*Ladder // by monitor; acting guards the map and the ladders
+	saved   map[string]kept    // what the store has of each ladder; acting guards it
+	foreign map[uint64]wait    // by record: steps of other nodes that are in progress; acting guards it
 
 	mu      sync.Mutex // guards what follows
 	current Plan
-	ladders map[string]*Ladder // by monitor. What they point at is Run's alone, under acting
-	saved   map[string]kept    // what the store has of each
-	foreign map[uint64]wait    // by record: steps of other nodes that are in progress; under acting
-	shown   []Ladder           // copies
-	told    map[string]bool    // monitors that are for people
-	paused  bool               // nothing may be done
+	shown   []Ladder        // copies
+	told    map[string]bool // monitors that are for people
+	paused  bool            // nothing may be done
 }
 
 // storedLadders is where the store keeps ladders, by monitor.

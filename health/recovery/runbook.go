@@ -2,8 +2,8 @@ package recovery
 
 import "portico/health/catalogue"
 
-// Runbook is a section of the seed's guide, for an operator, or the machine in an operator's place: is it still so,
-// act, look again.
+// Runbook lists what an operator, or a program in an operator's place, does about an unhealthy monitor: check that the
+// fault still exists, act, check again.
 type Runbook struct {
 	Name    string // selftest, deep ...
 	Monitor string // that is unhealthy
@@ -23,7 +23,7 @@ type Step struct {
 	Text  string
 }
 
-// Runbooks are the seed's.
+// Runbooks lists all runbooks.
 var Runbooks = []Runbook{
 	bookOf("selftest", catalogue.ImapSelfTestMonitor, ofServer),
 	bookOf("deep", catalogue.ImapDeepTestMonitor, ofServer),

@@ -50,7 +50,7 @@ func newLink(lp *loop, s Session) (*link, error) {
 	return l, nil
 }
 
-// toClient, toServer and whose implement ends.
+// toClient, toServer and sessionOwner implement ends.
 func (l *link) toClient(p []byte)   { l.client.write(p) }
 func (l *link) toServer(p []byte)   { l.upstream.write(p) }
 func (l *link) sessionOwner() Owner { return l.owner }

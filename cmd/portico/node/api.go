@@ -43,7 +43,7 @@ func (s *service) startAPI() (err error) {
 	return nil
 }
 
-// nouns answer the API, each in the file of its name.
+// nouns answer the API, each in the file of its name, logAPI in protocollog.go.
 func (s *service) nouns() admin.API {
 	return admin.API{
 		Node: nodeAPI{s}, Servers: serversAPI{s}, Databases: databasesAPI{s}, Users: usersAPI{s},

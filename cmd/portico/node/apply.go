@@ -95,13 +95,13 @@ func (s *service) commit(ctx context.Context, now, next *inForce, keep func() er
 	s.protocol.Configure(protocolSettings(next.config))
 	logMovedServers(s.log, now.config, next.config)
 	if next.file != now.file {
-		s.follow(next.config)
+		s.useFile(next.config)
 	}
 	return nil
 }
 
-// follow has the parts that no setting changes go by a file that was read again. The caller holds changing.
-func (s *service) follow(config *configs.Config) {
+// useFile puts a file that was read again in force in the parts that no setting changes. The caller holds changing.
+func (s *service) useFile(config *configs.Config) {
 	s.log.sink.setLevel(config.Log.Level)
 	s.monitoring.plan()
 	s.alerts.use(config)

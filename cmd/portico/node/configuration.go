@@ -14,7 +14,7 @@ import (
 	"portico/proxy"
 )
 
-// configuration is what a Portico goes by, and the turn of those who change something.
+// configuration holds the configuration in force, and the lock that serializes changes.
 type configuration struct {
 	file     string
 	started  *configs.Config         // as at the start: what only a restart changes
@@ -45,8 +45,8 @@ func (c *configuration) untilStarted(ctx context.Context) error {
 	return err
 }
 
-// inForce is what a Portico goes by at one time. It does not change: apply replaces it as a whole, so its parts always
-// belong together.
+// inForce is the configuration in force at one time, and what was made from it. It does not change: apply replaces it
+// as a whole, so its parts always belong together.
 type inForce struct {
 	file   *configs.Config         // as the file was read
 	config *configs.Config         // the same, with the stored settings over it
@@ -55,7 +55,7 @@ type inForce struct {
 	front  *front
 }
 
-// settings are what clients' sessions go by.
+// settings returns the settings of clients' sessions.
 func (f *inForce) settings() proxy.Settings { return f.front.settings(f.config) }
 
 // tier is the way to the mailbox servers.

@@ -11,8 +11,8 @@ import (
 
 // What recovery keeps from being used, and why.
 
-// unusable says what nothing moves to on a mailbox server, and why: what recovery keeps from being used, though users
-// are served elsewhere.
+// unusable lists why databases cannot move to a server, although users are served elsewhere: recovery's block, Failed
+// copies.
 func (r *recovering) unusable(server string) (all []string) {
 	if why := r.responders.Holds(server); why != "" {
 		all = append(all, "activation is blocked on "+server+": "+why)

@@ -20,10 +20,11 @@ import (
 	"portico/protolog"
 )
 
-// service is one running Portico. Each part is a type in the file of its name, and says what guards it. start sets the
-// parts once, in their order here; shutdown ends them in about the reverse order.
+// service is one running Portico. Each part is a type that says what guards it. newService makes the parts that need
+// nothing open, start makes the others, and startHealth connects those that need one another. shutdown ends them in
+// about the reverse order of the fields.
 type service struct {
-	config     *configuration // what is in force, and the turn of those who change it
+	config     *configuration // what is in force, and the lock that serializes changes
 	log        *nodeLog
 	metrics    *prometheus.Registry
 	reloads    *reloadMetrics

@@ -50,7 +50,7 @@ var relayIO = map[configs.RelayIO]relay.IO{
 	configs.RelayIOAuto: relay.IOAuto, configs.RelayIOEpoll: relay.IOEpoll, configs.RelayIOIOUring: relay.IOUring,
 }
 
-// settings are what clients' sessions go by.
+// settings returns the settings of clients' sessions.
 func (f *front) settings(config *configs.Config) proxy.Settings {
 	set := config.Settings
 	settings := proxy.Settings{
