@@ -35,6 +35,33 @@ func ReachOf(err error) Reach {
 	return ReachDown
 }
 
+// Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities.
+// The result counts for the server's circuit breaker. Errors are *Error, or wrap ErrUnknownName.
+func (t *Tier) Check(ctx context.Context, server string) error {
+	s, err := t.topology.server(server)
+	if err != nil {
+		return err
+	}
+	err = t.check(ctx, s)
+	t.protection.circuitBreakers.tested(server, asError(err), false)
+	return err
+}
+
+func (t *Tier) check(ctx context.Context, s *mailboxServer) error {
+	c := &serverConn{ctx: ctx, tier: t, server: s, laps: stopwatch{now: t.now}}
+	if err := c.connect(); err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	stop := context.AfterFunc(ctx, func() { interrupt(c.conn) })
+	defer stop()
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	t.authentication.offered.learn(s.name, c.capabilities)
+	return nil
+}
+
 // ask is Check within askTime. A server that takes longer may still serve sign-ins, so that does not count for its
 // circuit breaker.
 func (t *Tier) ask(ctx context.Context, name string) error {

@@ -124,3 +124,10 @@ var localErrors = []syscall.Errno{
 func IsLocal(err error) bool {
 	return slices.ContainsFunc(localErrors, func(local syscall.Errno) bool { return errors.Is(err, local) })
 }
+
+// asError returns an error as an *Error, and nil for none.
+func asError(err error) *Error {
+	var e *Error
+	errors.As(err, &e)
+	return e
+}

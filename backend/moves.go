@@ -18,33 +18,6 @@ type MoveResult struct {
 // ErrNoHealthyCopy says that no other server with a copy answers and is allowed to take the database.
 var ErrNoHealthyCopy = errors.New("no healthy copy")
 
-// Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities.
-// The result counts for the server's circuit breaker. Errors are *Error, or wrap ErrUnknownName.
-func (t *Tier) Check(ctx context.Context, server string) error {
-	s, err := t.topology.server(server)
-	if err != nil {
-		return err
-	}
-	err = t.check(ctx, s)
-	t.protection.circuitBreakers.tested(server, asError(err), false)
-	return err
-}
-
-func (t *Tier) check(ctx context.Context, s *mailboxServer) error {
-	c := &serverConn{ctx: ctx, tier: t, server: s, laps: stopwatch{now: t.now}}
-	if err := c.connect(); err != nil {
-		return err
-	}
-	defer c.conn.Close()
-	stop := context.AfterFunc(ctx, func() { interrupt(c.conn) })
-	defer stop()
-	if err := c.prepare(); err != nil {
-		return err
-	}
-	t.authentication.offered.learn(s.name, c.capabilities)
-	return nil
-}
-
 // Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set
 // pace. Without Force, the server has to answer, and its copy must not be Failed.
 func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions) error {
@@ -68,17 +41,6 @@ func (t *Tier) move(ctx context.Context, database, server string, o MoveOptions)
 		t.protection.queues.sendAway(from)
 	}
 	return err
-}
-
-// Policy returns a server's policy: as it was changed by command, else as it is configured.
-func (t *Tier) Policy(server string) Policy {
-	if p := t.active.Policy(server); p != "" {
-		return p
-	}
-	if s := t.topology.servers[server]; s != nil {
-		return s.policy
-	}
-	return Unrestricted
 }
 
 // Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and
@@ -259,10 +221,3 @@ func (e *noCopyError) Error() string {
 
 // Unwrap returns the reasons.
 func (e *noCopyError) Unwrap() []error { return e.reasons }
-
-// Done ends the sign-in that Route has begun: it has failed, or its session is where a move finds it.
-func (t *Tier) Done(r Route) {
-	if r.leased {
-		t.active.release(r.Database, r.User)
-	}
-}

@@ -160,3 +160,14 @@ func (m *ActiveManager) Blockers(server string) []Blocker {
 	defer m.mu.Unlock()
 	return slices.Clone(m.blocked[server])
 }
+
+// Policy returns a server's policy: as it was changed by command, else as it is configured.
+func (t *Tier) Policy(server string) Policy {
+	if p := t.active.Policy(server); p != "" {
+		return p
+	}
+	if s := t.topology.servers[server]; s != nil {
+		return s.policy
+	}
+	return Unrestricted
+}

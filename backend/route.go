@@ -84,6 +84,13 @@ func (t *Tier) route(ctx, bounded context.Context, q directory.Query, by waiting
 	return r, moved, nil
 }
 
+// Done ends the sign-in that Route has begun: it has failed, or its session is where a move finds it.
+func (t *Tier) Done(r Route) {
+	if r.leased {
+		t.active.release(r.Database, r.User)
+	}
+}
+
 // Alternatives returns the other servers that a sign-in to a database may try, in order, as Route returns them. There
 // are none unless the copies are interchangeable.
 func (t *Tier) Alternatives(database string) []string {

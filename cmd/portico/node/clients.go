@@ -3,17 +3,13 @@ package node
 import (
 	"context"
 	cryptorand "crypto/rand"
-	"errors"
 	"fmt"
 	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"portico/backend"
-	"portico/backend/directory"
 	"portico/configs"
-	"portico/health/admin"
 	"portico/protolog"
 	"portico/proxy"
 	"portico/proxy/certs"
@@ -120,47 +116,4 @@ func (c *clientSide) shutdown(ctx context.Context) (inOrder bool) {
 	inOrder = c.server.Shutdown(ctx) == nil
 	runtime.SetDefaultGOMAXPROCS()
 	return inOrder
-}
-
-// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come
-// back at once.
-const moveSpread = 5 * time.Second
-
-// endDatabase ends the sessions of a database that moves, and returns when none is left.
-func (c *clientSide) endDatabase(database string) { c.server.EndDatabase(database, moveSpread) }
-
-// endUser ends the sessions of a user who moves, and returns when none is left.
-func (c *clientSide) endUser(user string) { c.server.EndUser(user, relay.ReasonMoved) }
-
-// lookupTime is how long the directory may take to find a user.
-const lookupTime = 10 * time.Second
-
-// canonical returns the one form of a user name.
-func (c *clientSide) canonical(user string) (string, error) {
-	return c.config.now().tier().Canonical(user, c.server.Settings().DefaultDomain)
-}
-
-// named returns the one form of a user name that an operator has typed, and whether there is such a user.
-func (c *clientSide) named(ctx context.Context, typed string) (admin.UserName, error) {
-	name, err := c.canonical(typed)
-	if err != nil {
-		return admin.UserName{}, err
-	}
-	tier := c.config.now().tier()
-	if !tier.HasDirectory() {
-		return admin.UserName{User: name, Standing: admin.StandingUndecided, NoDirectory: true}, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
-	defer cancel()
-	route, _, err := tier.Where(ctx, directory.Query{User: name, Login: name})
-	var failed *backend.Error
-	switch {
-	case err == nil:
-		return admin.UserName{User: route.User, Standing: admin.StandingKnown}, nil
-	case errors.As(err, &failed) && failed.Kind == backend.KindNoMailbox:
-		return admin.UserName{User: name, Standing: admin.StandingUnknown}, nil
-	case errors.As(err, &failed) && failed.Kind == backend.KindDisabled:
-		return admin.UserName{User: name, Standing: admin.StandingKnown}, nil
-	}
-	return admin.UserName{User: name, Standing: admin.StandingUndecided}, nil
 }

@@ -11,16 +11,6 @@ import (
 	"portico/health/catalogue"
 )
 
-// followStates begins to follow what other nodes store, and what ends with time.
-func (s *service) followStates() {
-	for _, run := range []func(context.Context){s.components.set.Run, s.monitoring.overrides.Run,
-		s.monitoring.repairing.Run, s.monitoring.maintenance.Run} {
-		s.background.group.Go(func() { run(s.monitoring.ctx) })
-	}
-	s.background.group.Go(func() { s.followSettings(s.monitoring.ctx) })
-	s.background.group.Go(func() { s.moves.follow(s.monitoring.ctx, s.mailbox) })
-}
-
 // behind is what probes look at behind the proxy.
 func (m *monitoring) behind() health.Back {
 	return health.Back{Tier: func() *backend.Tier { return m.config.now().tier() }, Mailbox: m.healthMailbox,

@@ -8,6 +8,7 @@ import (
 
 	"portico/backend"
 	"portico/health/admin"
+	"portico/proxy/relay"
 )
 
 // moveGrace is how long a move that is under way when the service stops may still take, once all sessions have ended.
@@ -133,3 +134,13 @@ func (m *mover) follow(ctx context.Context, mailbox *mailboxState) {
 		Failed: m.log.reporter("cannot end all sessions after a move"),
 	})
 }
+
+// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come
+// back at once.
+const moveSpread = 5 * time.Second
+
+// endDatabase ends the sessions of a database that moves, and returns when none is left.
+func (c *clientSide) endDatabase(database string) { c.server.EndDatabase(database, moveSpread) }
+
+// endUser ends the sessions of a user who moves, and returns when none is left.
+func (c *clientSide) endUser(user string) { c.server.EndUser(user, relay.ReasonMoved) }

@@ -242,3 +242,13 @@ func cancelled() context.Context {
 	cancel()
 	return ctx
 }
+
+// followStates begins to follow what other nodes store, and what ends with time.
+func (s *service) followStates() {
+	for _, run := range []func(context.Context){s.components.set.Run, s.monitoring.overrides.Run,
+		s.monitoring.repairing.Run, s.monitoring.maintenance.Run} {
+		s.background.group.Go(func() { run(s.monitoring.ctx) })
+	}
+	s.background.group.Go(func() { s.followSettings(s.monitoring.ctx) })
+	s.background.group.Go(func() { s.moves.follow(s.monitoring.ctx, s.mailbox) })
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"portico/backend"
 	"portico/backend/directory"
@@ -118,4 +119,37 @@ func (c usersAPI) seen(user string) string {
 	}
 	return fmt.Sprintf("Portico itself has on record %s%s and %s", table.Counted(sessions, "open session"), where,
 		table.Counted(failures, "failed sign-in"))
+}
+
+// lookupTime is how long the directory may take to find a user.
+const lookupTime = 10 * time.Second
+
+// canonical returns the one form of a user name.
+func (c *clientSide) canonical(user string) (string, error) {
+	return c.config.now().tier().Canonical(user, c.server.Settings().DefaultDomain)
+}
+
+// named returns the one form of a user name that an operator has typed, and whether there is such a user.
+func (c *clientSide) named(ctx context.Context, typed string) (admin.UserName, error) {
+	name, err := c.canonical(typed)
+	if err != nil {
+		return admin.UserName{}, err
+	}
+	tier := c.config.now().tier()
+	if !tier.HasDirectory() {
+		return admin.UserName{User: name, Standing: admin.StandingUndecided, NoDirectory: true}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	route, _, err := tier.Where(ctx, directory.Query{User: name, Login: name})
+	var failed *backend.Error
+	switch {
+	case err == nil:
+		return admin.UserName{User: route.User, Standing: admin.StandingKnown}, nil
+	case errors.As(err, &failed) && failed.Kind == backend.KindNoMailbox:
+		return admin.UserName{User: name, Standing: admin.StandingUnknown}, nil
+	case errors.As(err, &failed) && failed.Kind == backend.KindDisabled:
+		return admin.UserName{User: name, Standing: admin.StandingKnown}, nil
+	}
+	return admin.UserName{User: name, Standing: admin.StandingUndecided}, nil
 }
