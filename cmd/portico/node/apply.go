@@ -16,7 +16,7 @@ const triesToApply = 5
 
 // prepare makes what a configuration asks for, with the stored settings over it. Nothing of it is in force yet.
 func (s *service) prepare(ctx context.Context, loaded *configs.Config) (next *inForce, err error) {
-	next = &inForce{file: loaded}
+	next = &inForce{fromFile: loaded}
 	if next.config, err = s.withStored(loaded); err != nil {
 		return nil, err
 	}
@@ -34,20 +34,22 @@ func (s *service) prepare(ctx context.Context, loaded *configs.Config) (next *in
 // time, since it holds no lock, and is called again if another change has come first. keep, which may be nil, stores
 // the change; it is called once all else that can fail has succeeded, but for the databases, which write down what is
 // seen for the first time. Sessions go on as they are.
-func (s *service) apply(ctx context.Context, prepare func(now *inForce) (*inForce, error), keep func() error) error {
+func (s *service) apply(
+	ctx context.Context, prepare func(current *inForce) (*inForce, error), keep func() error,
+) error {
 	for range triesToApply {
-		now := s.now()
-		next, err := prepare(now)
+		current := s.current()
+		next, err := prepare(current)
 		if err != nil {
 			return err
 		}
 		done, err := s.config.change(ctx)
-		if err == nil && s.now() == now {
-			err = s.commit(ctx, now, next, keep)
+		if err == nil && s.current() == current {
+			err = s.commit(ctx, current, next, keep)
 			done()
 			return err
 		}
-		if next.front != now.front {
+		if next.front != current.front {
 			next.front.tier.Close()
 		}
 		if err != nil {
@@ -58,11 +60,11 @@ func (s *service) apply(ctx context.Context, prepare func(now *inForce) (*inForc
 	return fmt.Errorf("nothing was changed, since %d other changes came first", triesToApply)
 }
 
-// commit puts next in force instead of now, or leaves now, in the store too: what can be refused is asked first. Of
-// the two mailbox tiers, the one that is not in force in the end is closed as soon as no sign-in uses it. The caller
-// holds changing.
-func (s *service) commit(ctx context.Context, now, next *inForce, keep func() error) (err error) {
-	if next.front != now.front {
+// commit puts next in force instead of current, or leaves current, in the store too: what can be refused is asked
+// first. Of the two mailbox tiers, the one that is not in force in the end is closed as soon as no sign-in uses it. The
+// caller holds changing.
+func (s *service) commit(ctx context.Context, current, next *inForce, keep func() error) (err error) {
+	if next.front != current.front {
 		defer func() {
 			if err != nil {
 				next.front.tier.Close()
@@ -85,16 +87,16 @@ func (s *service) commit(ctx context.Context, now, next *inForce, keep func() er
 	}
 	if err == nil {
 		// a directory may take its time to close
-		err = s.clients.server.Reload(settings, func() { s.background.group.Go(now.front.tier.Close) })
+		err = s.clients.server.Reload(settings, func() { s.background.group.Go(current.front.tier.Close) })
 	}
 	if err != nil {
-		return errors.Join(err, s.api.server.Reload(now.access), s.use(now.front))
+		return errors.Join(err, s.api.server.Reload(current.access), s.use(current.front))
 	}
 	s.config.inForce.Store(next)
 	s.clients.bound(next.config)
 	s.protocol.Configure(protocolSettings(next.config))
-	logMovedServers(s.log, now.config, next.config)
-	if next.file != now.file {
+	logMovedServers(s.log, current.config, next.config)
+	if next.fromFile != current.fromFile {
 		s.useFile(next.config)
 	}
 	return nil

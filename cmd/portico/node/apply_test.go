@@ -12,8 +12,8 @@ import (
 
 // withBanner prepares a change of the banner.
 func withBanner(banner string) func(*inForce) (*inForce, error) {
-	return func(now *inForce) (*inForce, error) {
-		next, config := *now, *now.config
+	return func(current *inForce) (*inForce, error) {
+		next, config := *current, *current.config
 		config.Settings.Banner = banner
 		next.config = &config
 		return &next, nil
@@ -27,27 +27,27 @@ func TestChangesDoNotUndoEachOther(t *testing.T) {
 	site := newSite(t)
 	r := site.serve(t, site.write(t, ""))
 	tries := 0
-	err := r.apply(t.Context(), func(now *inForce) (*inForce, error) {
+	err := r.apply(t.Context(), func(current *inForce) (*inForce, error) {
 		if tries++; tries == 1 {
 			if err := r.apply(t.Context(), withBanner("first"), nil); err != nil {
 				t.Error(err)
 			}
 		}
-		next, err := withBanner(now.config.Settings.Banner + " and second")(now)
+		next, err := withBanner(current.config.Settings.Banner + " and second")(current)
 		if err == nil {
 			next.front, err = newFront(t.Context(), next.config, r.mailbox)
 		}
 		return next, err
 	}, nil)
 	if got := r.clients.server.Settings().Banner; err != nil || tries != 2 || got != "first and second" ||
-		r.now().config.Settings.Banner != got {
+		r.current().config.Settings.Banner != got {
 		t.Errorf("%v, after %d tries the banner is %q", err, tries, got)
 	}
-	err = r.apply(t.Context(), func(now *inForce) (*inForce, error) {
+	err = r.apply(t.Context(), func(current *inForce) (*inForce, error) {
 		if err := r.apply(t.Context(), withBanner("other"), nil); err != nil {
 			t.Error(err)
 		}
-		return withBanner("never")(now)
+		return withBanner("never")(current)
 	}, func() error { t.Error("it is stored"); return nil })
 	if got := r.clients.server.Settings().Banner; err == nil || !strings.Contains(err.Error(), "nothing was changed") ||
 		got != "other" {

@@ -83,7 +83,7 @@ func (c *clientSide) keepCertificates(ctx context.Context) {
 }
 
 func (c *clientSide) refreshCertificates() {
-	shown := c.config.now().front.certificates
+	shown := c.config.current().front.certificates
 	if shown == nil {
 		return
 	}

@@ -55,7 +55,7 @@ func (c *clientSide) useTLS(f *front) error {
 // start starts relay and server. Each loop and each sign-in thread keeps a processor of the Go scheduler to itself. As
 // many as the machine has are for everything else: password checks, lookups, garbage collection, HTTP.
 func (c *clientSide) start(cpus int, protocol *protolog.Log, metrics prometheus.Registerer) error {
-	config := c.config.now().config
+	config := c.config.current().config
 	runtime.GOMAXPROCS(loops(config, cpus) + signinThreads(config, cpus) + cpus)
 	if err := c.startRelay(relayOptions(config, cpus), protocol); err != nil {
 		return fmt.Errorf("relay: %w", err)
@@ -63,7 +63,7 @@ func (c *clientSide) start(cpus int, protocol *protolog.Log, metrics prometheus.
 	c.bound(config)
 	var err error
 	c.server, err = proxy.New(proxy.Options{
-		Settings: c.config.now().settings(), Relay: c.relay, Log: c.log.sink.patient(c.log.Logger),
+		Settings: c.config.current().settings(), Relay: c.relay, Log: c.log.sink.patient(c.log.Logger),
 		Registerer: metrics, SigninThreads: signinThreads(config, cpus),
 		ProtocolLog: protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
 		Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,

@@ -109,7 +109,7 @@ func (c componentsAPI) SetComponent(ctx context.Context, r components.Request) (
 		return admin.Change{}, err
 	}
 	if r.Server != "" {
-		if err := c.s.now().known(r.Server); err != nil {
+		if err := c.s.current().known(r.Server); err != nil {
 			return admin.Change{}, err
 		}
 	}

@@ -16,14 +16,14 @@ import (
 
 // configuration holds the configuration in force, and the lock that serializes changes.
 type configuration struct {
-	file     string
+	path     string                  // of the file
 	started  *configs.Config         // as at the start: what only a restart changes
 	inForce  atomic.Pointer[inForce] // nil before the start
 	changing sync.Mutex              // one change at a time, of inForce or of what operators set
 }
 
-// now is what is in force.
-func (c *configuration) now() *inForce { return c.inForce.Load() }
+// current returns the configuration in force. It is nil before the start.
+func (c *configuration) current() *inForce { return c.inForce.Load() }
 
 // change waits until no other change is in progress, and returns a function that ends this one. It returns an error if
 // ctx ends first, so that nothing changes for a caller who has given up.
@@ -48,11 +48,11 @@ func (c *configuration) untilStarted(ctx context.Context) error {
 // inForce is the configuration in force at one time, and what was made from it. It does not change: apply replaces it
 // as a whole, so its parts always belong together.
 type inForce struct {
-	file   *configs.Config         // as the file was read
-	config *configs.Config         // the same, with the stored settings over it
-	access admin.Access            // to the API
-	nodes  map[string]http.Handler // the ways to other nodes, by name
-	front  *front
+	fromFile *configs.Config         // as the file was read
+	config   *configs.Config         // the same, with the stored settings over it
+	access   admin.Access            // to the API
+	nodes    map[string]http.Handler // the ways to other nodes, by name
+	front    *front
 }
 
 // settings returns the settings of clients' sessions.

@@ -189,9 +189,9 @@ func TestForcedMove(t *testing.T) {
 func TestRefusedChangeLeavesNothing(t *testing.T) {
 	site := newTwoServers(t)
 	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
-	before := r.now()
+	before := r.current()
 	err := r.apply(t.Context(), withBanner("\n"), func() error { t.Error("it is stored"); return nil })
-	if err == nil || r.now() != before {
+	if err == nil || r.current() != before {
 		t.Errorf("in force: %v", err)
 	}
 	site.replace(t, "databases: {db1: {copies: [mbx1, mbx2]}}",

@@ -32,7 +32,7 @@ func newCrowd(t testing.TB, r *running) *crowd {
 	c := &crowd{r: r, stop: make(chan struct{}), answers: make(map[string]bool)}
 	c.forget()
 	for _, user := range []string{"anna", "bert", "cleo", "dora", "emil", "finn", "gina", "hugo"} {
-		way, _, err := r.now().tier().Where(t.Context(), directory.Query{User: user, Login: user})
+		way, _, err := r.current().tier().Where(t.Context(), directory.Query{User: user, Login: user})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ type databasesAPI struct{ s *service }
 
 // Databases implements admin.Databases.
 func (c databasesAPI) Databases(ctx context.Context) []admin.Copy {
-	answers := c.s.now().tier().Answers(ctx)
+	answers := c.s.current().tier().Answers(ctx)
 	var all []admin.Copy
 	for _, copied := range c.s.mailbox.active.Copies() {
 		of := admin.Copy{CopyState: copied, Answer: answers[copied.Server]}
@@ -35,11 +35,11 @@ func (c databasesAPI) MoveDatabase(ctx context.Context, database, server string,
 		from, _ := c.s.mailbox.active.Active(database)
 		change = admin.Change{What: "active copy of " + database, Was: from, Now: server}
 		o.Force = force
-		failed = c.s.now().tier().Move(ctx, database, server, o)
+		failed = c.s.current().tier().Move(ctx, database, server, o)
 		return []backend.MoveResult{{Database: database, From: from, To: server, Err: failed}}
 	})
 	if errors.Is(failed, backend.ErrUnknownName) ||
-		errors.Is(failed, backend.ErrNoCopy) && c.s.now().known(server) != nil {
+		errors.Is(failed, backend.ErrNoCopy) && c.s.current().known(server) != nil {
 		return change, c.noSuchCopy(database, server)
 	}
 	if errors.Is(failed, backend.ErrFailed) {
@@ -55,7 +55,7 @@ func (c databasesAPI) MoveDatabase(ctx context.Context, database, server string,
 // ResumeCopy implements admin.Databases.
 func (c databasesAPI) ResumeCopy(ctx context.Context, database, server string) (was bool, err error) {
 	was, err = c.s.mailbox.active.Resume(ctx, database, server)
-	if errors.Is(err, backend.ErrNoCopy) && c.s.now().known(server) == nil {
+	if errors.Is(err, backend.ErrNoCopy) && c.s.current().known(server) == nil {
 		return false, admin.Unknown(err)
 	}
 	if errors.Is(err, backend.ErrUnknownName) || errors.Is(err, backend.ErrNoCopy) {
@@ -70,7 +70,7 @@ func (c databasesAPI) ResumeCopy(ctx context.Context, database, server string) (
 // Rebalance implements admin.Databases.
 func (c databasesAPI) Rebalance(ctx context.Context) ([]backend.MoveResult, error) {
 	return c.s.moves.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-		return c.s.now().tier().Rebalance(ctx, o)
+		return c.s.current().tier().Rebalance(ctx, o)
 	})
 }
 

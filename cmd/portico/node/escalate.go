@@ -33,7 +33,7 @@ type alerting struct {
 
 // start begins with the alerts that were open when the process before ended.
 func (a *alerting) start() (err error) {
-	config := a.config.now().config
+	config := a.config.current().config
 	a.escalator, err = health.NewEscalator(context.Background(), health.EscalatorOptions{
 		Monitors: a.monitors, Ready: a.recovery.responders.ForPeople, Active: a.mailbox.activeOn,
 		Sinks:  a.sinks(config),
@@ -152,7 +152,7 @@ func (a *alerting) recovered(r recovery.Record) {
 	if r.Excess != "" {
 		what += " (" + r.Excess + ", but users had no access: an operator should look into it"
 	}
-	if a.config.now().config.Health.Escalate.Notices || r.Excess != "" {
+	if a.config.current().config.Health.Escalate.Notices || r.Excess != "" {
 		a.escalator.Inform(health.Alert{Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, what), Since: r.Start,
 			Monitors: []string{r.Monitor}})
 	}

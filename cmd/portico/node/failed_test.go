@@ -107,7 +107,7 @@ func TestCopiesAreLookedAt(t *testing.T) {
 		t.Errorf("probes:\n%s", got)
 	}
 	for _, p := range r.monitoring.engine.Probes() {
-		if p.Name == "ImapCopyTestProbe" && p.Interval != 10*r.now().config.Health.DeepTest.Interval {
+		if p.Name == "ImapCopyTestProbe" && p.Interval != 10*r.current().config.Health.DeepTest.Interval {
 			t.Errorf("%s runs each %v", p.ID(), p.Interval)
 		}
 	}

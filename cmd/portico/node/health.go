@@ -13,13 +13,13 @@ import (
 
 // behind is what probes look at behind the proxy.
 func (m *monitoring) behind() health.Back {
-	return health.Back{Tier: func() *backend.Tier { return m.config.now().tier() }, Mailbox: m.healthMailbox,
+	return health.Back{Tier: func() *backend.Tier { return m.config.current().tier() }, Mailbox: m.healthMailbox,
 		Read: m.copies.read}
 }
 
 // configured is the plan of probes and monitors as the configuration has it.
-func (m *monitoring) configured(now *inForce) health.Plan {
-	config := now.config
+func (m *monitoring) configured(current *inForce) health.Plan {
+	config := current.config
 	timings := make(map[string]catalogue.Timing)
 	for key, timing := range config.Health.Timings() {
 		timings[key] = catalogue.Timing(timing)
@@ -32,7 +32,7 @@ func (m *monitoring) configured(now *inForce) health.Plan {
 	}
 	return health.NewPlan(health.PlanOptions{
 		Targets: map[catalogue.Scope][]string{
-			catalogue.ScopeServer: now.tier().Servers(), catalogue.ScopeDatabase: databases,
+			catalogue.ScopeServer: current.tier().Servers(), catalogue.ScopeDatabase: databases,
 			catalogue.ScopeCopy: equalCopies(config, databases),
 		},
 		Timings: timings, Flapping: health.Flapping(config.Health.Flapping), Runs: m.runs(config),
@@ -97,7 +97,7 @@ func (m *monitoring) signIns(settings configs.SignIns) health.SignIns {
 		},
 		Elsewhere: func(server string) bool {
 			monitors := m.engine.Monitors()
-			return slices.ContainsFunc(m.config.now().tier().Servers(), func(other string) bool {
+			return slices.ContainsFunc(m.config.current().tier().Servers(), func(other string) bool {
 				return other != server && health.ServerWorks(other, monitors)
 			})
 		},
@@ -106,7 +106,7 @@ func (m *monitoring) signIns(settings configs.SignIns) health.SignIns {
 
 // healthMailbox returns a database's health mailbox as it is configured now.
 func (m *monitoring) healthMailbox(database string) (health.Mailbox, bool) {
-	mailbox, ok := m.config.now().config.Health.Mailboxes[database]
+	mailbox, ok := m.config.current().config.Health.Mailboxes[database]
 	if !ok {
 		return health.Mailbox{}, false
 	}

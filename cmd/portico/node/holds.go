@@ -39,7 +39,7 @@ func (r *recovering) barred(server string) string {
 		}
 		all = append(all, word)
 	}
-	if r.config.now().tier().Policy(server) == backend.BlockedByPolicy {
+	if r.config.current().tier().Policy(server) == backend.BlockedByPolicy {
 		all = append(all, "its activation policy is Blocked")
 	}
 	if err := r.monitoring.serverFails(server); err != nil {

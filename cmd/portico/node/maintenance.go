@@ -24,7 +24,7 @@ type maintenanceAPI struct{ s *service }
 func (c maintenanceAPI) Maintenance() []admin.MaintenanceRow {
 	servers := c.s.monitoring.maintenance.Servers()
 	all := []admin.MaintenanceRow{}
-	for _, name := range c.s.now().tier().Servers() {
+	for _, name := range c.s.current().tier().Servers() {
 		if m, ok := servers[name]; ok {
 			all = append(all, admin.MaintenanceRow{Server: name, Since: m.Since, Policy: string(m.Policy),
 				Active: c.s.mailbox.activeDatabases(name)})
@@ -46,7 +46,7 @@ func (c maintenanceAPI) StartMaintenance(ctx context.Context, server string,
 	if server == "" {
 		return c.nodeIn(ctx, drain)
 	}
-	if err := c.s.now().known(server); err != nil {
+	if err := c.s.current().known(server); err != nil {
 		return nil, err
 	}
 	if err := c.s.config.untilStarted(ctx); err != nil {

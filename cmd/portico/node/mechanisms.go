@@ -28,7 +28,7 @@ func keepMechanisms(ctx context.Context, config *configuration, log *nodeLog) {
 func askMechanisms(ctx context.Context, config *configuration, log *nodeLog) {
 	ctx, cancel := context.WithTimeout(ctx, mechanismsTime)
 	defer cancel()
-	if err := config.now().tier().AskMechanisms(ctx); err != nil {
+	if err := config.current().tier().AskMechanisms(ctx); err != nil {
 		log.Warn().Err(err).Msg("cannot store the capabilities of mailbox servers")
 	}
 }

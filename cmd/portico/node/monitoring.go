@@ -95,7 +95,7 @@ func (m *monitoring) openMaintenance(evacuate func(context.Context, string) ([]b
 	error)) (err error) {
 	m.maintenance, err = maintenance.Open(context.Background(), maintenance.Options{
 		Stored: m.store.maintenance, Active: m.mailbox.active, Changed: m.plan, Evacuate: evacuate,
-		Policy: func(server string) backend.Policy { return m.config.now().tier().Policy(server) },
+		Policy: func(server string) backend.Policy { return m.config.current().tier().Policy(server) },
 		Began: func(server string) {
 			m.log.Warn().Str("server", server).Msg("maintenance of a mailbox server started")
 		},
@@ -112,7 +112,7 @@ func (m *monitoring) openMaintenance(evacuate func(context.Context, string) ([]b
 func (m *monitoring) plan() {
 	m.planning.Lock()
 	defer m.planning.Unlock()
-	plan := m.configured(m.config.now()).With(m.overrides.InForce(), time.Now(), release.Version())
+	plan := m.configured(m.config.current()).With(m.overrides.InForce(), time.Now(), release.Version())
 	m.maintenance.SwitchOff(plan)
 	m.engine.Use(plan)
 	m.repairing.Apply()

@@ -87,7 +87,7 @@ type mover struct {
 // evacuate moves what is active on a mailbox server.
 func (m *mover) evacuate(ctx context.Context, server string) ([]backend.MoveResult, error) {
 	return m.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-		return m.config.now().tier().Evacuate(ctx, server, o)
+		return m.config.current().tier().Evacuate(ctx, server, o)
 	})
 }
 

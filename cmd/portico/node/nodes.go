@@ -93,9 +93,9 @@ func (c nodeAPI) Bundle(ctx context.Context) (where string, err error) {
 
 // names lists the names that requests may have.
 func (s *service) names() admin.Names {
-	tier := s.now().tier()
+	tier := s.current().tier()
 	names := admin.Names{
-		Node: nodeName(), Nodes: s.now().nodeNames(), Servers: tier.Servers(), Databases: tier.Databases(),
+		Node: nodeName(), Nodes: s.current().nodeNames(), Servers: tier.Servers(), Databases: tier.Databases(),
 		Commands: wire.VerbNames(), Blocked: []string{},
 	}
 	for _, server := range names.Servers {

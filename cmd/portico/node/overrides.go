@@ -22,7 +22,7 @@ func (c overridesAPI) AddOverride(ctx context.Context, o health.Override) (chang
 		return change, err
 	}
 	defer done()
-	if err := c.s.monitoring.configured(c.s.now()).Check(o); err != nil {
+	if err := c.s.monitoring.configured(c.s.current()).Check(o); err != nil {
 		return change, err
 	}
 	was, o, err := c.s.monitoring.overrides.Add(ctx, o)

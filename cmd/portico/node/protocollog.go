@@ -30,7 +30,7 @@ func (s *service) startProtocolLog(loops int) error {
 		return fmt.Errorf("protocol log: %w", err)
 	}
 	s.protocol, err = protolog.New(protolog.Options{
-		Settings: protocolSettings(s.now().config), Loops: loops, Key: key, Version: release.Version(),
+		Settings: protocolSettings(s.current().config), Loops: loops, Key: key, Version: release.Version(),
 		Log: s.log.Logger, Registerer: s.metrics,
 	})
 	if err != nil {

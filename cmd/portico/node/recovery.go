@@ -60,11 +60,11 @@ func (r *recovering) start() (err error) {
 		},
 		Read: func(ctx context.Context, database, server string) error {
 			return r.monitoring.behind().ReadCopy(ctx, database, server,
-				r.config.now().config.Health.DeepTest.Timeout)
+				r.config.current().config.Health.DeepTest.Timeout)
 		},
 	})
 	if err == nil {
-		r.use(r.config.now().config)
+		r.use(r.config.current().config)
 	}
 	return err
 }
@@ -159,12 +159,12 @@ func (r *recovering) actors() map[recovery.Action]recovery.Actor {
 }
 
 // settings are recovery's, as configured now.
-func (r *recovering) settings() configs.Recovery { return r.config.now().config.Health.Recovery }
+func (r *recovering) settings() configs.Recovery { return r.config.current().config.Health.Recovery }
 
 // restartMailbox has a hook restart a mailbox server, or its service.
 func (r *recovering) restartMailbox(ctx context.Context, key string, settings configs.Hook,
 	server string) (string, error) {
-	if err := r.config.now().known(server); err != nil {
+	if err := r.config.current().known(server); err != nil {
 		return "", err
 	}
 	hook, err := newHook(settings)
@@ -191,7 +191,7 @@ func (r *recovering) restartMachine(ctx context.Context, c recovery.Case) (strin
 
 // standby says to which mailbox servers failover would move databases, once recovery's blocks of some are lifted.
 func (r *recovering) standby(ctx context.Context, c recovery.Case, lifted []string) map[string]string {
-	found := r.config.now().tier().Standby(ctx, c.Server, backend.MoveOptions{
+	found := r.config.current().tier().Standby(ctx, c.Server, backend.MoveOptions{
 		ServerFails: r.monitoring.serverFails,
 		Lifted:      func(server, by string) bool { return by == byHealth && slices.Contains(lifted, server) },
 	})
@@ -208,7 +208,7 @@ func (r *recovering) failover(ctx context.Context, c recovery.Case) (string, err
 	switch active := r.mailbox.activeDatabases(c.Server); {
 	case c.Alone:
 		moves, err = r.moves.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-			return r.config.now().tier().MoveAway(ctx, c.Database, c.Server, o)
+			return r.config.current().tier().MoveAway(ctx, c.Database, c.Server, o)
 		})
 	case len(active) == 0 && blocked && c.Resumed:
 		return "nothing is active there any more", nil

@@ -18,7 +18,7 @@ type recoveryAPI struct{ s *service }
 func (c recoveryAPI) Recovery() admin.RecoveryState {
 	records := c.s.recovery.responders.Records()
 	slices.Reverse(records)
-	tells := c.s.now().config.Health.Escalate
+	tells := c.s.current().config.Health.Escalate
 	var off []string
 	for _, state := range c.s.components.set.States() {
 		if state.Server != "" && state.State != components.Active {
@@ -38,7 +38,7 @@ func (c recoveryAPI) Recovery() admin.RecoveryState {
 // Recover implements admin.Recovery.
 func (c recoveryAPI) Recover(ctx context.Context, r admin.RecoveryRequest) (recovery.Record, error) {
 	if r.Server != "" {
-		if err := c.s.now().known(r.Server); err != nil {
+		if err := c.s.current().known(r.Server); err != nil {
 			return recovery.Record{}, err
 		}
 		was := c.s.mailbox.activation(r.Server)

@@ -17,7 +17,7 @@ func (s *service) reload() error {
 	ctx := context.Background()
 	var loaded *configs.Config
 	err := s.apply(ctx, func(*inForce) (next *inForce, err error) {
-		if loaded, err = configs.Load(s.config.file); err != nil {
+		if loaded, err = configs.Load(s.config.path); err != nil {
 			return nil, err
 		}
 		return s.prepare(ctx, loaded)
@@ -28,7 +28,7 @@ func (s *service) reload() error {
 	for _, warning := range loaded.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
-	if later := configs.NeedsRestart(s.config.started, s.now().config); len(later) > 0 {
+	if later := configs.NeedsRestart(s.config.started, s.current().config); len(later) > 0 {
 		s.log.Warn().Strs("keys", slices.Sorted(slices.Values(later))).
 			Msg("some changes need a restart")
 	}
@@ -37,7 +37,7 @@ func (s *service) reload() error {
 
 // reloadAndTell reloads, and reports the outcome in the log and the metrics.
 func (s *service) reloadAndTell() {
-	s.log.Info().Str("config", s.config.file).Msg("reloading")
+	s.log.Info().Str("config", s.config.path).Msg("reloading")
 	err := s.reload()
 	s.reloads.count(err, time.Now())
 	if problems, ok := err.(configs.Problems); ok {

@@ -61,7 +61,7 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 
 // shutdownTimeout is the one in force.
 func (s *service) shutdownTimeout() time.Duration {
-	return s.now().config.ShutdownTimeout
+	return s.current().config.ShutdownTimeout
 }
 
 // stop shuts down within shutdown_timeout. A signal, other than one to reload, ends the patience.

@@ -15,7 +15,7 @@ type serversAPI struct{ s *service }
 
 // Servers implements admin.Servers.
 func (c serversAPI) Servers(ctx context.Context) []admin.MailboxServer {
-	tier := c.s.now().tier()
+	tier := c.s.current().tier()
 	answers := tier.Answers(ctx)
 	open := c.s.mailbox.circuitBreakers.Open()
 	active := make(map[string]int)
@@ -41,7 +41,7 @@ func (c serversAPI) Blocked(server string) bool { return c.s.mailbox.active.Bloc
 
 // Block implements admin.Servers.
 func (c serversAPI) Block(ctx context.Context, server string, move bool) ([]backend.MoveResult, error) {
-	if err := c.s.now().known(server); err != nil {
+	if err := c.s.current().known(server); err != nil {
 		return nil, err
 	}
 	if err := c.s.mailbox.active.BlockAs(ctx, server,
@@ -57,7 +57,7 @@ func (c serversAPI) Block(ctx context.Context, server string, move bool) ([]back
 
 // Unblock implements admin.Servers.
 func (c serversAPI) Unblock(ctx context.Context, server string) (admin.Change, error) {
-	if err := c.s.now().known(server); err != nil {
+	if err := c.s.current().known(server); err != nil {
 		return admin.Change{}, err
 	}
 	was := c.s.mailbox.activation(server)
@@ -70,7 +70,7 @@ func (c serversAPI) Unblock(ctx context.Context, server string) (admin.Change, e
 
 // SetPolicy implements admin.Servers.
 func (c serversAPI) SetPolicy(ctx context.Context, server, policy string) (admin.Change, error) {
-	if err := c.s.now().known(server); err != nil {
+	if err := c.s.current().known(server); err != nil {
 		return admin.Change{}, err
 	}
 	var set backend.Policy
@@ -83,11 +83,11 @@ func (c serversAPI) SetPolicy(ctx context.Context, server, policy string) (admin
 		return admin.Change{}, fmt.Errorf("a policy must be %s or %s, not %q", backend.Unrestricted,
 			backend.BlockedByPolicy, policy)
 	}
-	was := c.s.now().tier().Policy(server)
+	was := c.s.current().tier().Policy(server)
 	if err := c.s.mailbox.active.SetPolicy(ctx, server, set); err != nil {
 		return admin.Change{}, err
 	}
-	now := c.s.now().tier().Policy(server)
+	now := c.s.current().tier().Policy(server)
 	c.s.log.Warn().Str("server", server).Str("policy", string(now)).
 		Msg("activation policy of a mailbox server changed")
 	return admin.Change{What: "AutoActivationPolicy of " + server, Was: string(was), Now: string(now)}, nil
@@ -95,7 +95,7 @@ func (c serversAPI) SetPolicy(ctx context.Context, server, policy string) (admin
 
 // Pause implements admin.Servers.
 func (c serversAPI) Pause(_ context.Context, server string, d time.Duration) (admin.Change, error) {
-	if err := c.s.now().known(server); err != nil {
+	if err := c.s.current().known(server); err != nil {
 		return admin.Change{}, err
 	}
 	change := admin.Change{What: "sign-ins to " + server, Was: c.s.mailbox.held(server)}

@@ -60,7 +60,7 @@ func startService(config *configs.Config, file string, out io.Writer) (*service,
 // newService connects the parts. Nothing is open yet.
 func newService(config *configs.Config, file string, out io.Writer) *service {
 	s := &service{
-		config:     &configuration{file: file, started: config},
+		config:     &configuration{path: file, started: config},
 		log:        &nodeLog{},
 		metrics:    prometheus.NewRegistry(),
 		background: newBackground(len(config.Listeners) + 2),
@@ -72,13 +72,13 @@ func newService(config *configs.Config, file string, out io.Writer) *service {
 	return s
 }
 
-// now is what is in force.
-func (s *service) now() *inForce { return s.config.now() }
+// current returns the configuration in force. It is nil before the start.
+func (s *service) current() *inForce { return s.config.current() }
 
 // start is startService without the cleaning up.
 func (s *service) start() (err error) {
 	config, cpus := s.config.started, runtime.GOMAXPROCS(0) // what the machine or its control group allows
-	s.log.Info().Str("version", release.Version()).Str("config", s.config.file).
+	s.log.Info().Str("version", release.Version()).Str("config", s.config.path).
 		Uint64("descriptors", descriptorLimit()).Int("loops", loops(config, cpus)).
 		Int("setup_slots", signinThreads(config, cpus)).Msg("starting")
 	if err := s.openStore(); err != nil {
@@ -89,7 +89,7 @@ func (s *service) start() (err error) {
 	}
 	s.store.state = newStoreMetrics(s.metrics)
 	s.background.run(func(ctx context.Context) { s.store.keep(ctx, s.config) })
-	if err := s.startProtocolLog(loops(s.now().config, cpus)); err != nil {
+	if err := s.startProtocolLog(loops(s.current().config, cpus)); err != nil {
 		return err
 	}
 	if err := s.clients.start(cpus, s.protocol, s.metrics); err != nil {
@@ -114,7 +114,7 @@ func (s *service) start() (err error) {
 
 // openStore opens the store, and reads what the tiers share.
 func (s *service) openStore() error {
-	disk, err := datadir.Open(s.config.started, s.config.file)
+	disk, err := datadir.Open(s.config.started, s.config.path)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (s *service) listen() error {
 	if err := listeners.listen(); err != nil {
 		return err
 	}
-	if err := s.configure(context.Background(), s.now().tier()); err != nil { // nothing else can fail any more
+	if err := s.configure(context.Background(), s.current().tier()); err != nil { // nothing else can fail any more
 		listeners.abandon()
 		return fmt.Errorf("databases: %w", err)
 	}
@@ -195,9 +195,9 @@ func (s *service) listen() error {
 // restartFrontEnd builds listeners and sign-in again from the configuration in force. It reads certificates and keys
 // again, and connects again to directories and mailbox servers. Sessions continue.
 func (s *service) restartFrontEnd(ctx context.Context) error {
-	if err := s.apply(ctx, func(now *inForce) (*inForce, error) {
-		front, err := newFront(ctx, now.config, s.mailbox)
-		next := *now
+	if err := s.apply(ctx, func(current *inForce) (*inForce, error) {
+		front, err := newFront(ctx, current.config, s.mailbox)
+		next := *current
 		next.front = front
 		return &next, err
 	}, nil); err != nil {
@@ -225,8 +225,8 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 		s.log.Warn().Err(err).Msg("HTTP server did not stop cleanly")
 	}
 	s.background.wait()
-	if now := s.now(); now != nil {
-		now.front.tier.Close()
+	if current := s.current(); current != nil {
+		current.front.tier.Close()
 	}
 	if s.store != nil {
 		if err := s.store.disk.Close(); err != nil {

@@ -46,7 +46,7 @@ func (c sessionsAPI) fits(ctx context.Context, which admin.SessionFilter) (func(
 		which.User = name.User // a user who has left the directory may have sessions
 	}
 	if which.Server != "" {
-		if err := c.s.now().known(which.Server); err != nil {
+		if err := c.s.current().known(which.Server); err != nil {
 			return nil, err
 		}
 	}

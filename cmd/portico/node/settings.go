@@ -101,11 +101,11 @@ func settingStates(inFile, inForce configs.Settings, stored map[string]string) [
 
 // settingStates lists all settings as they are in force, with the folder of the protocol log where none is named.
 func (c settingsAPI) settingStates(stored map[string]string) []admin.SettingState {
-	now := c.s.now()
-	states := settingStates(now.file.Settings, now.config.Settings, stored)
+	current := c.s.current()
+	states := settingStates(current.fromFile.Settings, current.config.Settings, stored)
 	for i := range states {
 		if states[i].Name == "log_file_location" {
-			states[i].Value = protocolSettings(now.config).Files.Location
+			states[i].Value = protocolSettings(current.config).Files.Location
 		}
 	}
 	return states
@@ -131,7 +131,7 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 		item   store.Item[map[string]string]
 		before *inForce
 	)
-	err := c.s.apply(ctx, func(now *inForce) (next *inForce, err error) {
+	err := c.s.apply(ctx, func(current *inForce) (next *inForce, err error) {
 		item, err = readStored(ctx, c.s.store.stored)
 		if unreadable := (*unreadableSettings)(nil); errors.As(err, &unreadable) && change.ResetAll {
 			item.Value, err = make(map[string]string), nil
@@ -139,12 +139,12 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 		if err != nil {
 			return nil, err
 		}
-		if err := changeStored(item.Value, now.file.Settings, change); err != nil {
+		if err := changeStored(item.Value, current.fromFile.Settings, change); err != nil {
 			return nil, fmt.Errorf("nothing has changed: %w", err)
 		}
-		before = now
-		changed, _ := overlay(now.file, item.Value)
-		return c.s.withSettings(ctx, now, changed)
+		before = current
+		changed, _ := overlay(current.fromFile, item.Value)
+		return c.s.withSettings(ctx, current, changed)
 	}, func() error {
 		_, err := c.s.store.settings.Put(ctx, item)
 		return err
@@ -152,12 +152,12 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 	if err != nil {
 		return nil, err
 	}
-	now := c.s.now()
+	current := c.s.current()
 	c.s.settingsChanged(item.Value, "settings changed by an operator")
 	states := c.settingStates(item.Value)
 	for i := range states {
 		was, _ := before.config.Settings.Text(states[i].Name) // the name is one of its own
-		if text, _ := now.config.Settings.Text(states[i].Name); text != was {
+		if text, _ := current.config.Settings.Text(states[i].Name); text != was {
 			states[i].Was = was
 			if was == "" {
 				states[i].Was = `""`
@@ -197,10 +197,10 @@ func changeStored(stored map[string]string, inFile configs.Settings, change admi
 
 // withSettings is what is in force with a configuration that has other settings, for connections accepted from now on;
 // time-outs for all.
-func (s *service) withSettings(ctx context.Context, now *inForce, changed *configs.Config) (*inForce, error) {
-	next := *now
+func (s *service) withSettings(ctx context.Context, current *inForce, changed *configs.Config) (*inForce, error) {
+	next := *current
 	next.config = changed
-	before, after := now.config.Settings, next.config.Settings
+	before, after := current.config.Settings, next.config.Settings
 	var err error
 	if after.ProxyTargetPort != before.ProxyTargetPort ||
 		after.EnforceCertificateErrors != before.EnforceCertificateErrors {
@@ -243,18 +243,18 @@ func (s *service) followSettings(ctx context.Context) {
 // useStoredSettings puts the settings in force as the store has them.
 func (s *service) useStoredSettings(ctx context.Context) error {
 	var item store.Item[map[string]string]
-	err := s.apply(ctx, func(now *inForce) (next *inForce, err error) {
+	err := s.apply(ctx, func(current *inForce) (next *inForce, err error) {
 		if item, err = readStored(ctx, s.store.stored); err != nil {
 			return nil, err
 		}
-		changed, failures := overlay(now.file, item.Value)
+		changed, failures := overlay(current.fromFile, item.Value)
 		for _, err := range failures {
 			s.log.report("stored setting not usable: the file's value applies", err)
 		}
-		if sameSettings(now.config.Settings, changed.Settings) {
+		if sameSettings(current.config.Settings, changed.Settings) {
 			return nil, errSameSettings
 		}
-		return s.withSettings(ctx, now, changed)
+		return s.withSettings(ctx, current, changed)
 	}, nil)
 	if err != nil {
 		return err
@@ -266,7 +266,7 @@ func (s *service) useStoredSettings(ctx context.Context) error {
 // settingsChanged logs what is stored now, and what is to be said of the settings in force.
 func (s *service) settingsChanged(stored map[string]string, message string) {
 	s.log.Warn().Interface("stored", stored).Msg(message)
-	for _, warning := range s.now().config.SettingsWarnings() {
+	for _, warning := range s.current().config.SettingsWarnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
 }

@@ -56,7 +56,9 @@ func TestOtherWritersTakeEffect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	banner := func(want string) func() bool { return func() bool { return r.now().config.Settings.Banner == want } }
+	banner := func(want string) func() bool {
+		return func() bool { return r.current().config.Settings.Banner == want }
+	}
 	r.eventually(t, "the setting is in force", banner("Hello"))
 	r.logged(t, "settings changed by another writer of the store")
 	if got := r.asks(t, cli.StatusFine, "settings", "get", "banner"); !strings.Contains(got, "stored") {
@@ -66,7 +68,7 @@ func TestOtherWritersTakeEffect(t *testing.T) {
 	if _, err := r.store.settings.Put(ctx, setting); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually(t, "the file's value is in force", banner(r.now().file.Settings.Banner))
+	r.eventually(t, "the file's value is in force", banner(r.current().fromFile.Settings.Banner))
 	request := components.Request{Component: components.ImapProxy, Requester: "Maintenance", State: components.Inactive}
 	requested, err := r.store.components.Put(ctx, store.Item[components.Request]{Name: request.Key(), Value: request})
 	if err != nil {

@@ -119,7 +119,7 @@ func (s *nodeStore) keep(ctx context.Context, config *configuration) {
 	tick := time.NewTicker(storeLook)
 	defer tick.Stop()
 	for {
-		s.look(time.Now(), config.now().config.Store.Backups)
+		s.look(time.Now(), config.current().config.Store.Backups)
 		select {
 		case <-ctx.Done():
 			return

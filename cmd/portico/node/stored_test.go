@@ -72,12 +72,12 @@ func TestUnreadableSettings(t *testing.T) {
 		"portico settings reset --all") {
 		t.Error(got)
 	}
-	if r.now().config.Settings.Banner != "Hello" {
-		t.Errorf("the banner is %q", r.now().config.Settings.Banner)
+	if r.current().config.Settings.Banner != "Hello" {
+		t.Errorf("the banner is %q", r.current().config.Settings.Banner)
 	}
 	r.asks(t, cli.StatusFine, "settings", "reset", "--all")
-	if r.now().config.Settings.Banner != r.now().file.Settings.Banner {
-		t.Errorf("after a reset the banner is %q", r.now().config.Settings.Banner)
+	if r.current().config.Settings.Banner != r.current().fromFile.Settings.Banner {
+		t.Errorf("after a reset the banner is %q", r.current().config.Settings.Banner)
 	}
 	damage()
 	r.signals <- syscall.SIGTERM

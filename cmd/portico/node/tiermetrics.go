@@ -33,7 +33,7 @@ func (c tierCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c tierCollector) Collect(to chan<- prometheus.Metric) {
-	front := c.config.now().front
+	front := c.config.current().front
 	if front == nil {
 		return
 	}

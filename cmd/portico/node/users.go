@@ -74,7 +74,7 @@ func (c usersAPI) location(ctx context.Context, user string) (admin.UserLocation
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	route, moved, err := c.s.now().tier().Where(ctx, directory.Query{User: name, Login: name})
+	route, moved, err := c.s.current().tier().Where(ctx, directory.Query{User: name, Login: name})
 	if errors.Is(err, directory.ErrNotFound) {
 		return admin.UserLocation{}, admin.NoSuchUser(user, name)
 	}
@@ -87,7 +87,7 @@ func (c usersAPI) location(ctx context.Context, user string) (admin.UserLocation
 	}
 	location := admin.UserLocation{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: moved,
 		Standing: admin.StandingKnown}
-	if !c.s.now().tier().HasDirectory() {
+	if !c.s.current().tier().HasDirectory() {
 		location.Standing, location.NoDirectory = admin.StandingUndecided, true
 	}
 	for _, s := range c.s.clients.server.Sessions() {
@@ -126,7 +126,7 @@ const lookupTime = 10 * time.Second
 
 // canonical returns the one form of a user name.
 func (c *clientSide) canonical(user string) (string, error) {
-	return c.config.now().tier().Canonical(user, c.server.Settings().DefaultDomain)
+	return c.config.current().tier().Canonical(user, c.server.Settings().DefaultDomain)
 }
 
 // named returns the one form of a user name that an operator has typed, and whether there is such a user.
@@ -135,7 +135,7 @@ func (c *clientSide) named(ctx context.Context, typed string) (admin.UserName, e
 	if err != nil {
 		return admin.UserName{}, err
 	}
-	tier := c.config.now().tier()
+	tier := c.config.current().tier()
 	if !tier.HasDirectory() {
 		return admin.UserName{User: name, Standing: admin.StandingUndecided, NoDirectory: true}, nil
 	}

@@ -16,7 +16,7 @@ import (
 
 // signInState says whether a user whose location is known can sign in now.
 func (c usersAPI) signInState(ctx context.Context, at admin.UserLocation) *admin.SignInState {
-	answers := c.s.now().tier().Answers(ctx)
+	answers := c.s.current().tier().Answers(ctx)
 	state := &admin.SignInState{State: admin.StateOf(answers[at.Server]), Copies: []admin.CopyStatus{}}
 	for _, copied := range c.s.mailbox.active.Copies() {
 		if copied.Database == at.Database {
@@ -81,7 +81,7 @@ func (c usersAPI) failingSince(server string) *time.Time {
 // if there is none. asked is what asking all servers has found.
 func (c usersAPI) alternative(database string, asked map[string]error) string {
 	open := c.s.mailbox.circuitBreakers.Open()
-	for _, server := range c.s.now().tier().Alternatives(database) {
+	for _, server := range c.s.current().tier().Alternatives(database) {
 		if backend.ReachOf(asked[server]) == backend.ReachUp && !open[server] {
 			return server
 		}
