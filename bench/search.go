@@ -150,10 +150,10 @@ func (r *Report) breaks(hold []Condition) string {
 
 // mayLack returns how many of the operations due in the second half may be left for later. A server that keeps up ends
 // as many as are due, whatever its latency is; only the number of operations under way varies. A server that does not
-// keep up is behind by more the longer it runs.
+// keep up is behind by more the longer it runs, so the latency that counts here is that of its fast answers.
 func (r *Report) mayLack() float64 {
-	underWay := r.Setup.Rate * r.measure(Condition{percent: 50}).value / 1e6
-	return 1 + mostLacking*float64(r.Loop.SecondHalfDue) + math.Sqrt(underWay)
+	underWay := r.Setup.Rate * r.measure(Condition{percent: 10}).value / 1e6
+	return 1 + max(mostLacking*float64(r.Loop.SecondHalfDue), math.Sqrt(underWay))
 }
 
 // climb does the search. try does a step at a rate.
