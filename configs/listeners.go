@@ -1,9 +1,5 @@
 package configs
 
-import (
-	"crypto/tls"
-)
-
 // Listener is one address that clients connect to.
 type Listener struct {
 	Address string  `yaml:"address" reload:"no"` // host:port; an empty host means every interface
@@ -77,14 +73,6 @@ const (
 	TLS12 TLSVersion = "1.2"
 	TLS13 TLSVersion = "1.3"
 )
-
-// Number returns the version number of crypto/tls.
-func (v TLSVersion) Number() uint16 {
-	if v == TLS13 {
-		return tls.VersionTLS13
-	}
-	return tls.VersionTLS12
-}
 
 func (TLSMode) choices() []string     { return texts(TLSNone, TLSStartTLS, TLSImplicit) }
 func (TLSVersion) choices() []string  { return texts(TLS12, TLS13) }

@@ -72,8 +72,15 @@ func listPackages(t *testing.T) (all []listed) {
 	return all
 }
 
-// readFields returns the fields that the packages outside configs read.
-func readFields(t *testing.T) map[string]bool {
+// source is a package of the program with the types of its expressions.
+type source struct {
+	path  string
+	files []*ast.File
+	info  *types.Info
+}
+
+// sources returns package configs and those that import it.
+func sources(t *testing.T) (all []source) {
 	t.Helper()
 	packages, exports := listPackages(t), make(map[string]string)
 	for _, p := range packages {
@@ -83,35 +90,42 @@ func readFields(t *testing.T) map[string]bool {
 	compiled := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
 		return os.Open(exports[path])
 	})}
-	r := reader{make(map[string]bool), make(map[string]bool)}
-	var own []*ast.File
-	var ownInfo *types.Info
 	for _, p := range packages {
 		if p.path != configsPath && !strings.Contains(p.imports, " "+configsPath+" ") {
 			continue
 		}
-		var files []*ast.File
+		of := source{path: p.path, info: &types.Info{Types: make(map[ast.Expr]types.TypeAndValue),
+			Selections: make(map[*ast.SelectorExpr]*types.Selection)}}
 		for _, name := range strings.Fields(p.files) {
 			file, err := parser.ParseFile(fset, filepath.Join(p.dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {
 				t.Fatal(err)
 			}
-			files = append(files, file)
+			of.files = append(of.files, file)
 		}
-		info := &types.Info{Types: make(map[ast.Expr]types.TypeAndValue),
-			Selections: make(map[*ast.SelectorExpr]*types.Selection)}
-		if _, err := compiled.Check(p.path, fset, files, info); err != nil {
+		if _, err := compiled.Check(p.path, fset, of.files, of.info); err != nil {
 			t.Fatal(err)
 		}
-		if p.path == configsPath {
-			own, ownInfo = files, info
+		all = append(all, of)
+	}
+	return all
+}
+
+// readFields returns the fields that the packages outside configs read.
+func readFields(t *testing.T) map[string]bool {
+	t.Helper()
+	r := reader{make(map[string]bool), make(map[string]bool)}
+	var own source
+	for _, of := range sources(t) {
+		if of.path == configsPath {
+			own = of
 			continue
 		}
-		for _, file := range files {
-			r.look(file, info)
+		for _, file := range of.files {
+			r.look(file, of.info)
 		}
 	}
-	r.lookInMethods(own, ownInfo)
+	r.lookInMethods(own.files, own.info)
 	return r.fields
 }
 

@@ -30,7 +30,7 @@ func clientTLS(config configs.TLS) (*tls.Config, *certs.Certificates, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("tls.certificates: %w", err)
 	}
-	made := &tls.Config{MinVersion: config.MinVersion.Number(), GetCertificate: shown.Choose}
+	made := &tls.Config{MinVersion: tlsVersions[config.MinVersion], GetCertificate: shown.Choose}
 	if config.ClientCA != "" {
 		if made.ClientCAs, err = configs.ReadCA(config.ClientCA); err != nil {
 			return nil, nil, fmt.Errorf("tls.client_ca: %w", err)

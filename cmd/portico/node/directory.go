@@ -176,7 +176,7 @@ func (d *directories) newSQL(settings configs.SQLDirectory) (*sqldir.Directory, 
 	if err != nil {
 		return nil, fmt.Errorf("sql.dsn_file: %w", err)
 	}
-	made, err := sqldir.New(sqldir.Options{Driver: string(settings.Driver), DSN: secret.Value(dsn),
+	made, err := sqldir.New(sqldir.Options{Driver: sqlDrivers[settings.Driver], DSN: secret.Value(dsn),
 		Query: settings.Query, InFlight: d.config.InFlight, Report: d.foundOther})
 	if err != nil {
 		return nil, fmt.Errorf("sql: %w", err)
@@ -223,12 +223,6 @@ func (d *directories) newLDAP(settings configs.LDAPDirectory) (*ldapdir.Director
 	}
 	d.closes = append(d.closes, made.Close)
 	return made, nil
-}
-
-var scopes = map[configs.Scope]ldapdir.Scope{
-	configs.ScopeBase: ldapdir.Base,
-	configs.ScopeOne:  ldapdir.One,
-	configs.ScopeSub:  ldapdir.Sub,
 }
 
 // trusting returns a client's configuration that trusts the authorities of a file, or the system's.

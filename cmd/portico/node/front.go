@@ -98,7 +98,7 @@ func newMaster(settings configs.Master) (*backend.Master, error) {
 		return nil, fmt.Errorf("signin.master.password_file: %w", err)
 	}
 	return &backend.Master{User: settings.User, Password: secret.Value(password),
-		Separator: settings.Form == configs.MasterSeparator}, nil
+		Separator: withSeparator[settings.Form]}, nil
 }
 
 // hook makes a program or an HTTP server do what Portico cannot do itself.

@@ -55,7 +55,7 @@ func newLog(out io.Writer, config configs.Log, journal bool) (zerolog.Logger, *l
 		sink.priority = &priority{out: out, level: zerolog.NoLevel}
 		out = sink.priority
 	}
-	if config.Format == configs.LogConsole {
+	if inConsole[config.Format] {
 		out = zerolog.ConsoleWriter{Out: out, NoColor: !terminal, TimeFormat: "15:04:05.000"}
 	}
 	sink.out = out
@@ -71,13 +71,6 @@ func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
 // setLevel puts another level in force for all loggers of this sink.
 func (s *logSink) setLevel(level configs.LogLevel) {
 	s.level.Store(int32(levels[level]))
-}
-
-var levels = map[configs.LogLevel]zerolog.Level{
-	configs.LogDebug: zerolog.DebugLevel,
-	configs.LogInfo:  zerolog.InfoLevel,
-	configs.LogWarn:  zerolog.WarnLevel,
-	configs.LogError: zerolog.ErrorLevel,
 }
 
 // Sample implements zerolog.Sampler.

@@ -144,18 +144,6 @@ func protocolSettings(config *configs.Config) protolog.Settings {
 	}
 }
 
-var rowFormats = map[configs.ProtocolLogFormat]protolog.Format{
-	configs.ProtocolLogCSV:  protolog.CSV,
-	configs.ProtocolLogJSON: protolog.JSON,
-}
-
-var rollOvers = map[configs.RollOver]protolog.RollOver{
-	configs.Hourly:  protolog.Hourly,
-	configs.Daily:   protolog.Daily,
-	configs.Weekly:  protolog.Weekly,
-	configs.Monthly: protolog.Monthly,
-}
-
 // logAPI is what the admin's API sees of the protocol log and does to it. Its methods may be called from
 // anywhere.
 type logAPI struct {

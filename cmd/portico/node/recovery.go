@@ -111,13 +111,13 @@ func recoveryPlan(settings configs.Recovery) recovery.Plan {
 		}
 		var steps []recovery.Action // none is a ladder too: recovery watches the monitor and does nothing
 		for _, step := range configured[e.Ladder] {
-			steps = append(steps, recovery.Action(step))
+			steps = append(steps, recoverySteps[step])
 		}
 		ladders[e.Monitor] = steps
 	}
 	t := settings.Throttle
 	return recovery.Plan{
-		Mode: recovery.Mode(settings.Mode), Wait: settings.Wait, CommonPercent: settings.CommonCausePercent,
+		Mode: recoveryModes[settings.Mode], Wait: settings.Wait, CommonPercent: settings.CommonCausePercent,
 		Ladders: ladders,
 		Throttles: map[recovery.Action]recovery.Throttle{
 			recovery.RestartService:  recovery.Throttle(t.RestartService),

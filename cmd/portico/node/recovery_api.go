@@ -27,7 +27,7 @@ func (c recoveryAPI) Recovery() admin.RecoveryState {
 	}
 	return admin.RecoveryState{
 		OffFor:  off,
-		Mode:    recovery.Mode(c.s.recovery.settings().Mode),
+		Mode:    recoveryModes[c.s.recovery.settings().Mode],
 		Active:  c.s.components.set.State(components.RecoveryActions) == components.Active,
 		Tells:   tells.Alertmanager.URL != "" || tells.Mail.To != "",
 		Ladders: c.s.recovery.responders.Ladders(), Records: records,

@@ -14,7 +14,6 @@ import (
 	"sync"
 
 	"portico/backend"
-	"portico/backend/directory"
 	"portico/backend/secret"
 	"portico/configs"
 	"portico/health/admin"
@@ -44,10 +43,6 @@ func relayOptions(config *configs.Config, cpus int) relay.Options {
 		IO:            relayIO[config.Relay.IO],
 		Now:           relay.Clock(),
 	}
-}
-
-var relayIO = map[configs.RelayIO]relay.IO{
-	configs.RelayIOAuto: relay.IOAuto, configs.RelayIOEpoll: relay.IOEpoll, configs.RelayIOIOUring: relay.IOUring,
 }
 
 // settings returns the settings of clients' sessions.
@@ -225,47 +220,6 @@ func adminAccess(config configs.Admin) (admin.Access, error) {
 				"allows changes")
 		}
 	}
-	if access.SocketGroup = admin.MayRead; config.SocketGroupMay == configs.SocketChange {
-		access.SocketGroup = admin.MayChange
-	}
+	access.SocketGroup = socketRights[config.SocketGroupMay]
 	return access, nil
-}
-
-var loginTypes = map[configs.LoginType]proxy.LoginType{
-	configs.PlainTextLogin:          proxy.PlainTextLogin,
-	configs.PlainTextAuthentication: proxy.PlainTextAuthentication,
-	configs.SecureLogin:             proxy.SecureLogin,
-}
-
-var listenerTLS = map[configs.TLSMode]proxy.TLSMode{
-	configs.TLSNone:     proxy.TLSNone,
-	configs.TLSStartTLS: proxy.TLSStartTLS,
-	configs.TLSImplicit: proxy.TLSImplicit,
-}
-
-var serverTLS = map[configs.TLSMode]backend.TLSMode{
-	configs.TLSNone:     backend.TLSNone,
-	configs.TLSStartTLS: backend.TLSStartTLS,
-	configs.TLSImplicit: backend.TLSImplicit,
-}
-
-var proxyProtocols = map[configs.ProxyProtocol]int{
-	configs.ProxyProtocolNone: 0,
-	configs.ProxyProtocolV1:   1,
-	configs.ProxyProtocolV2:   2,
-}
-
-var policies = map[configs.ActivationPolicy]backend.Policy{
-	configs.PolicyUnrestricted: backend.Unrestricted,
-	configs.PolicyBlocked:      backend.BlockedByPolicy,
-}
-
-var modes = map[configs.SigninMode]directory.Mode{
-	configs.SigninPassthrough: directory.ModePassthrough,
-	configs.SigninMaster:      directory.ModeMaster,
-}
-
-var routings = map[configs.Routing]backend.Routing{
-	configs.RoutingSingle: backend.RoutingSingle,
-	configs.RoutingHash:   backend.RoutingHash,
 }

@@ -16,52 +16,6 @@ import (
 	"portico/proxy/wire"
 )
 
-// A word of the file without a translation would silently become the zero value.
-func TestEveryWordIsTranslated(t *testing.T) {
-	keys := 0
-	for _, key := range configs.Keys() {
-		var known func(word string) bool
-		switch key.Path {
-		case "listeners[].tls":
-			known = func(word string) bool { _, ok := listenerTLS[configs.TLSMode(word)]; return ok }
-		case "mailbox_servers.<name>.tls":
-			known = func(word string) bool { _, ok := serverTLS[configs.TLSMode(word)]; return ok }
-		case "routing":
-			known = func(word string) bool { _, ok := routings[configs.Routing(word)]; return ok }
-		case "settings.login_type":
-			known = func(word string) bool { _, ok := loginTypes[configs.LoginType(word)]; return ok }
-		case "log.level":
-			known = func(word string) bool { _, ok := levels[configs.LogLevel(word)]; return ok }
-		default:
-			continue
-		}
-		keys++
-		words := strings.FieldsFunc(key.Type, func(r rune) bool { return strings.ContainsRune(" ,|", r) })
-		words = without(words, "or")
-		if len(words) < 2 {
-			t.Errorf("%s has the type %q", key.Path, key.Type)
-		}
-		for _, word := range words {
-			if !known(word) {
-				t.Errorf("%s: %s is not translated", key.Path, word)
-			}
-		}
-	}
-	if keys != 5 {
-		t.Errorf("the configuration has %d of the 5 keys", keys)
-	}
-}
-
-func without(words []string, word string) []string {
-	var left []string
-	for _, w := range words {
-		if w != word {
-			left = append(left, w)
-		}
-	}
-	return left
-}
-
 // Strangers get no more than half of the descriptors.
 func TestUnauthenticatedLeavesDescriptors(t *testing.T) {
 	for _, c := range []struct {
