@@ -72,3 +72,23 @@ func TestSettingsLeaveTheFileAlone(t *testing.T) {
 		t.Error(log)
 	}
 }
+
+// A change of a setting that the way to the mailbox servers reads builds another way; other changes keep it.
+func TestTierSettingsBuildAnotherTier(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	r := site.serve(t, site.write(t, ""))
+	for _, c := range []struct {
+		change  string
+		another bool
+	}{
+		{"proxy_target_port=1143", true}, {"enforce_certificate_errors=false", true},
+		{"banner=Changed.", false}, {"max_connections=7", false},
+	} {
+		before := r.current().front
+		r.settings(t, cli.StatusFine, "settings", "set", c.change)
+		if another := r.current().front != before; another != c.another {
+			t.Errorf("%s: another tier is %v, want %v", c.change, another, c.another)
+		}
+	}
+}

@@ -34,18 +34,36 @@ func newFront(ctx context.Context, config *configs.Config, shared *mailboxState)
 	if f.tls, f.certificates, err = clientTLS(config.TLS); err != nil {
 		return nil, err
 	}
-	if f.tier, err = newTier(ctx, config, shared); err != nil {
+	if f.tier, err = newTier(ctx, tierConfig{config, tierSettingsOf(config.Settings)}, shared); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
+// tierSettings are the settings that the way to the mailbox servers reads. If one of them changes, another way is
+// built.
+type tierSettings struct {
+	ProxyTargetPort          int
+	EnforceCertificateErrors bool
+}
+
+func tierSettingsOf(set configs.Settings) tierSettings {
+	return tierSettings{ProxyTargetPort: set.ProxyTargetPort, EnforceCertificateErrors: set.EnforceCertificateErrors}
+}
+
+// tierConfig is the configuration as the way to the mailbox servers sees it. Its Settings hide all settings but
+// tierSettings, so that the way reads no setting whose change it would miss.
+type tierConfig struct {
+	*configs.Config
+	Settings tierSettings
+}
+
 // newTier builds the way to the mailbox servers.
-func newTier(ctx context.Context, config *configs.Config, shared *mailboxState) (*backend.Tier, error) {
-	connect := upstream(config)
+func newTier(ctx context.Context, config tierConfig, shared *mailboxState) (*backend.Tier, error) {
+	connect := upstream(config.Relay)
 	options := backend.Options{
 		Routing:           routings[config.Routing],
-		Homes:             healthHomes(config),
+		Homes:             healthHomes(config.Config),
 		Mode:              modes[config.Signin.Mode],
 		Certificates:      config.TLS.ClientCA != "",
 		Store:             shared.site,
@@ -82,9 +100,9 @@ func newTier(ctx context.Context, config *configs.Config, shared *mailboxState) 
 }
 
 // upstream connects to mailbox servers. The relay sets keep-alives when it takes a connection over.
-func upstream(config *configs.Config) proxy.Upstream {
+func upstream(config configs.Relay) proxy.Upstream {
 	return proxy.Upstream{Dialer: setup.Dialer{
-		Dialer: &net.Dialer{KeepAlive: -1}, ReceiveMemory: int(config.Relay.ServerBuffer),
+		Dialer: &net.Dialer{KeepAlive: -1}, ReceiveMemory: int(config.ServerBuffer),
 	}}
 }
 

@@ -195,15 +195,13 @@ func changeStored(stored map[string]string, inFile configs.Settings, change admi
 	return nil
 }
 
-// withSettings is what is in force with a configuration that has other settings, for connections accepted from now on;
-// time-outs for all.
+// withSettings returns what is in force with other settings. Timeouts apply to all connections, other settings to those
+// accepted from now on. If the way to the mailbox servers reads a changed setting, withSettings builds another way.
 func (s *service) withSettings(ctx context.Context, current *inForce, changed *configs.Config) (*inForce, error) {
 	next := *current
 	next.config = changed
-	before, after := current.config.Settings, next.config.Settings
 	var err error
-	if after.ProxyTargetPort != before.ProxyTargetPort ||
-		after.EnforceCertificateErrors != before.EnforceCertificateErrors {
+	if tierSettingsOf(changed.Settings) != tierSettingsOf(current.config.Settings) {
 		next.front, err = newFront(ctx, next.config, s.mailbox)
 	}
 	return &next, err

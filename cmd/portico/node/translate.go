@@ -96,8 +96,7 @@ func keptDescriptors(descriptors uint64) int {
 }
 
 // mailboxServers returns the options of all mailbox servers. report is called for certificates that are not valid.
-func mailboxServers(config *configs.Config, report func(what string, err error)) (all []backend.ServerOptions,
-	err error) {
+func mailboxServers(config tierConfig, report func(what string, err error)) (all []backend.ServerOptions, err error) {
 	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
 		server, err := serverOptions(name, config.MailboxServers[name], config.Settings.ProxyTargetPort)
 		if err != nil {
@@ -155,7 +154,7 @@ func tolerate(config *tls.Config, tell func(error)) {
 }
 
 // databaseOptions returns the options of all databases.
-func databaseOptions(config *configs.Config) (all []backend.DatabaseOptions, err error) {
+func databaseOptions(config tierConfig) (all []backend.DatabaseOptions, err error) {
 	for _, name := range config.DatabaseNames() {
 		database := config.Databases[name]
 		hook, err := newHook(database.Activate)

@@ -88,7 +88,7 @@ relay: {server_buffer: 3MB}
 		got.IdleTimeout != time.Hour {
 		t.Errorf("relay: %+v", got)
 	}
-	if got := upstream(config).Dialer.ReceiveMemory; got != 3<<20 {
+	if got := upstream(config.Relay).Dialer.ReceiveMemory; got != 3<<20 {
 		t.Errorf("the kernel may use %d bytes for a mailbox server's connection", got)
 	}
 	if got := signinThreads(config, 8); got != 2 {
