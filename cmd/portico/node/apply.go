@@ -32,8 +32,8 @@ func (s *service) prepare(ctx context.Context, loaded *configs.Config) (next *in
 
 // apply changes what is in force, or nothing. prepare makes what comes next from what is in force; it may take its
 // time, since it holds no lock, and is called again if another change has come first. keep, which may be nil, stores
-// the change; it is called once all else that can fail has succeeded, but for the databases, which write down what is
-// seen for the first time. Sessions go on as they are.
+// the change. It comes last of all that can fail, so the store never has a change that is not in force. A change with
+// keep leaves the databases as they are. Sessions continue.
 func (s *service) apply(
 	ctx context.Context, prepare func(current *inForce) (*inForce, error), keep func() error,
 ) error {
@@ -60,9 +60,9 @@ func (s *service) apply(
 	return fmt.Errorf("nothing was changed, since %d other changes came first", triesToApply)
 }
 
-// commit puts next in force instead of current, or leaves current, in the store too: what can be refused is asked
-// first. Of the two mailbox tiers, the one that is not in force in the end is closed as soon as no sign-in uses it. The
-// caller holds changing.
+// commit puts next in force instead of current, or leaves current in force and the store as it was. The settings come
+// last: the server has accepted them in CheckReload, so it does not refuse them. Of the two mailbox tiers, commit closes
+// the one that is not in force in the end, as soon as no sign-in uses it. The caller holds changing.
 func (s *service) commit(ctx context.Context, current, next *inForce, keep func() error) (err error) {
 	if next.front != current.front {
 		defer func() {
@@ -75,22 +75,28 @@ func (s *service) commit(ctx context.Context, current, next *inForce, keep func(
 	if err := s.clients.server.CheckReload(settings); err != nil {
 		return err
 	}
+	configured := false
 	err = s.api.server.Reload(next.access)
 	if err == nil {
 		err = s.use(next.front)
 	}
-	if err == nil && keep != nil {
-		err = keep()
-	}
 	if err == nil {
 		err = s.configure(ctx, next.tier())
+		configured = err == nil
+	}
+	if err == nil && keep != nil {
+		err = keep()
 	}
 	if err == nil {
 		// a directory may take its time to close
 		err = s.clients.server.Reload(settings, func() { s.background.group.Go(current.front.tier.Close) })
 	}
 	if err != nil {
-		return errors.Join(err, s.api.server.Reload(current.access), s.use(current.front))
+		err = errors.Join(err, s.api.server.Reload(current.access), s.use(current.front))
+		if configured && next.front != current.front {
+			err = errors.Join(err, s.configure(context.WithoutCancel(ctx), current.tier()))
+		}
+		return err
 	}
 	s.config.inForce.Store(next)
 	s.clients.bound(next.config)

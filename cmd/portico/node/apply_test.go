@@ -1,11 +1,14 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"portico/backend"
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
 )
@@ -90,5 +93,47 @@ func TestTierSettingsBuildAnotherTier(t *testing.T) {
 		if another := r.current().front != before; another != c.another {
 			t.Errorf("%s: another tier is %v, want %v", c.change, another, c.another)
 		}
+	}
+}
+
+// A change that fails at its last steps leaves the store, the settings and the tier as they were: whether the databases
+// cannot be put in force, or the change cannot be stored.
+func TestFailedChangeLeavesNothing(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	file := site.write(t, "routing: hash\n")
+	r := site.serve(t, file)
+	before := r.current()
+	change := func(ctx context.Context, disturb func(), keep func() error) error {
+		return r.apply(ctx, func(now *inForce) (*inForce, error) {
+			next, err := withBanner("never")(now)
+			if err == nil {
+				next.front, err = newFront(ctx, next.config, r.mailbox)
+			}
+			disturb()
+			return next, err
+		}, keep)
+	}
+	unchanged := func(err error, want string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want %q", err, want)
+		}
+		if now := r.current(); now != before || r.clients.server.Settings().Banner == "never" ||
+			r.clients.server.Settings().Tier != before.tier() {
+			t.Errorf("after %v, another configuration is in force", err)
+		}
+		r.banner(t, "Portico is ready.")
+	}
+
+	stored := false
+	unchanged(change(t.Context(), func() {}, func() error { return errors.New("disk is full") }), "disk is full")
+	unchanged(change(t.Context(), func() { // users are spread over other databases now
+		if err := backend.PinDatabases(t.Context(), r.store.disk, []string{"other"}); err != nil {
+			t.Error(err)
+		}
+	}, func() error { stored = true; return nil }), "other")
+	if stored {
+		t.Error("the store has a change that is not in force")
 	}
 }
