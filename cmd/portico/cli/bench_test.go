@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -272,39 +271,6 @@ func TestBenchProfiles(t *testing.T) {
 	if status, _, errs := command("bench", "profile", "show", "../storm"); status != StatusFailed ||
 		!strings.Contains(errs, "../storm") {
 		t.Errorf("status %d, %q", status, errs)
-	}
-}
-
-// TestBenchDocument reads the command lines of the manual: each must be one that is understood.
-func TestBenchDocument(t *testing.T) {
-	text, err := os.ReadFile("../../../docs/bench.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := 0
-	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(line, "portico bench ") {
-			continue
-		}
-		lines++
-		args := strings.Fields(strings.NewReplacer(`"$(pgrep -f -n 'portico bench sink')"`, "1", "'", "", "&",
-			"").Replace(line))[1:]
-		if i := slices.Index(args, ">"); i >= 0 {
-			args = args[:i]
-		}
-		cmd, rest, err := New(program).Find(args)
-		if err == nil {
-			err = cmd.ParseFlags(rest)
-		}
-		if err == nil {
-			err = cmd.ValidateRequiredFlags()
-		}
-		if err != nil {
-			t.Errorf("%s%v", line, err)
-		}
-	}
-	if lines < 8 {
-		t.Errorf("%d command lines", lines)
 	}
 }
 
