@@ -26,6 +26,8 @@ type Alert struct {
 	// it has ended since monitors are Disabled or Repairing, not since all is well
 	Unwatched bool     `json:"unwatched,omitempty"`
 	Tried     []string `json:"tried,omitempty"` // what recovery has done about it, a line for each step
+	// nodes whose monitors keep it open, in the order in which they have found it; it ends when none is left
+	Holders []string `json:"holders,omitempty"`
 	// nobody has to do anything: it is over, and this is what was done
 	Notice bool `json:"-"`
 	Again  bool `json:"-"` // whoever gets it has got it before

@@ -37,6 +37,10 @@ type EscalatorOptions struct {
 	// Stored keeps the alerts that are open: after a restart, or of an alert that another writer has opened, nobody is
 	// told twice. Nil: they end with the process.
 	Stored *store.One[[]Alert]
+	Node   string // this node's name; no other writer of Stored has it
+	// Nodes lists the other nodes that may write Stored. An alert that only other writers hold open ends. Nil: every
+	// writer counts.
+	Nodes func() []string
 }
 
 // Escalator sends alerts about monitors that stay unhealthy, one for each cause, and their end.
@@ -53,9 +57,7 @@ type Escalator struct {
 	gather   time.Duration
 	sent     map[string]time.Time // when an open alert was sent last
 	named    map[string]lasting   // by the identities of monitors that are at fault
-	// causes of open alerts that this process ends when no monitor keeps them open; another process ends the others
-	own   map[string]bool
-	store openAlerts
+	store    openAlerts
 }
 
 const (
@@ -89,7 +91,7 @@ func NewEscalator(ctx context.Context, o EscalatorOptions) (*Escalator, error) {
 		o.Active = func(string) string { return "" }
 	}
 	e := &Escalator{opt: o, open: make(map[string]*Alert), sent: make(map[string]time.Time),
-		named: make(map[string]lasting), own: make(map[string]bool), store: openAlerts{one: o.Stored}}
+		named: make(map[string]lasting), store: openAlerts{one: o.Stored}}
 	e.Use(o.Sinks, o.Common, o.Gather)
 	item, _, err := e.store.read(ctx)
 	if err != nil {
@@ -99,8 +101,10 @@ func NewEscalator(ctx context.Context, o EscalatorOptions) (*Escalator, error) {
 		return e, fmt.Errorf("read the open alerts: %w", item.Err)
 	}
 	e.take(item.Value)
-	for cause := range e.open { // nobody else may know of them
-		e.own[cause] = true
+	for _, a := range e.open {
+		if len(a.Holders) == 0 { // an earlier version of this node has stored it
+			a.Holders = []string{o.Node}
+		}
 	}
 	return e, nil
 }
@@ -179,8 +183,9 @@ func (e *Escalator) look(ctx context.Context) (tell []Alert) {
 		return nil
 	}
 	for range triesToStore {
+		before := e.snapshot()
 		ended, changed := e.judge(all, now)
-		if changed && !e.save(ctx) {
+		if changed && !e.save(ctx, before) {
 			continue
 		}
 		tell = append(ended, e.due(now)...)
@@ -192,8 +197,7 @@ func (e *Escalator) look(ctx context.Context) (tell []Alert) {
 
 // judge opens, changes and ends alerts by the monitors, and returns those that have ended. The caller holds mu.
 func (e *Escalator) judge(all []MonitorState, now time.Time) (ended []Alert, changed bool) {
-	ended = e.close(all, now)
-	changed = len(ended) > 0
+	ended, changed = e.close(all, now)
 	for _, m := range all {
 		since, bad := badSince(m)
 		if m.Value != Unavailable && Outdated(m, e.opt.Active) {
@@ -213,7 +217,8 @@ func (e *Escalator) judge(all []MonitorState, now time.Time) (ended []Alert, cha
 			e.worsen(a, m, fault, all)
 			changed = true
 		}
-		changed, e.own[a.Cause] = changed || joined, true
+		held := a.hold(e.opt.Node)
+		changed = changed || joined || held
 	}
 	return ended, changed
 }
@@ -242,14 +247,19 @@ func badSince(m MonitorState) (since time.Time, bad bool) {
 	return time.Time{}, false
 }
 
-// close ends the alerts that no monitor keeps open, and returns them. The caller holds mu.
-func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
+// close ends the alerts that nobody holds open, and returns them. It says whether it has changed any. The caller holds
+// mu.
+func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert, changed bool) {
 	for cause, a := range e.open {
-		if slices.ContainsFunc(all, func(m MonitorState) bool { return e.keeps(a, m) }) {
-			e.own[cause] = true
+		kept := slices.ContainsFunc(all, func(m MonitorState) bool { return e.keeps(a, m) })
+		if kept {
+			held := e.sees(a, all) && a.hold(e.opt.Node)
+			changed = changed || held
 			continue
 		}
-		if !e.own[cause] {
+		released := a.release(e.opt.Node)
+		if !released && len(a.Holders) == 0 || slices.ContainsFunc(a.Holders, e.counts) {
+			changed = changed || released
 			continue
 		}
 		a.Ended = now
@@ -257,9 +267,9 @@ func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
 			return slices.Contains(a.Monitors, m.ID()) && (m.Value == Disabled || m.Value == Repairing)
 		})
 		ended = append(ended, *a)
-		e.forget(cause)
+		delete(e.open, cause)
 	}
-	return ended
+	return ended, changed || len(ended) > 0
 }
 
 // keeps says whether a monitor keeps an alert open. The alert's own monitors must be healthy before it ends; one
@@ -313,7 +323,8 @@ func (e *Escalator) withBundle(ctx context.Context, a Alert) Alert {
 		if open == nil {
 			break
 		}
-		if open.Bundle = where; e.save(ctx) {
+		before := e.snapshot()
+		if open.Bundle = where; e.save(ctx, before) {
 			break
 		}
 	}

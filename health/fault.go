@@ -97,7 +97,8 @@ func (e *Escalator) covers(m MonitorState, fault string) (covered, known bool) {
 
 // worsen has an alert tell what a monitor says, instead of what it told. The caller holds mu.
 func (e *Escalator) worsen(a *Alert, m MonitorState, fault string, all []MonitorState) {
-	e.forget(a.Cause)
+	delete(e.open, a.Cause)
+	delete(e.sent, a.Cause) // the other cause may have been sent already
 	p := e.causeOf(m, all)
 	a.Cause, a.Dependency, a.Error = p.name, p.dependency, errorOf(m, fault)
 	a.Faults = append(slices.Clip(a.Faults), fault)

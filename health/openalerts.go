@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"portico/configs/store"
 )
@@ -64,7 +65,6 @@ func (e *Escalator) refresh(ctx context.Context) {
 
 // take replaces the open alerts by those of another writer, who has sent what is new about them. The caller holds mu.
 func (e *Escalator) take(all []Alert) {
-	before := e.open
 	e.open = make(map[string]*Alert)
 	for _, a := range all {
 		e.open[a.Cause] = &a
@@ -72,23 +72,29 @@ func (e *Escalator) take(all []Alert) {
 			e.sent[a.Cause] = e.opt.Now()
 		}
 	}
-	for cause := range before {
-		if e.open[cause] == nil {
-			e.forget(cause)
-		}
+	e.forgetOthers()
+}
+
+// snapshot copies the open alerts. The caller holds mu.
+func (e *Escalator) snapshot() map[string]*Alert {
+	all := make(map[string]*Alert, len(e.open))
+	for cause, a := range e.open {
+		same := *a
+		all[cause] = &same
 	}
+	return all
 }
 
-// forget drops an alert that is over. The caller holds mu.
-func (e *Escalator) forget(cause string) {
-	delete(e.open, cause)
-	delete(e.sent, cause)
-	delete(e.own, cause)
+// forgetOthers forgets when alerts were sent that are no longer open. The caller holds mu.
+func (e *Escalator) forgetOthers() {
+	maps.DeleteFunc(e.sent, func(cause string, _ time.Time) bool { return e.open[cause] == nil })
 }
 
-// save stores the open alerts. It returns false if another writer has changed them first: then they are as that writer
-// has stored them. If the store fails, they are in memory alone. The caller holds mu.
-func (e *Escalator) save(ctx context.Context) bool {
+// save stores the open alerts, which were before until they were judged. It returns false if another writer has changed
+// them first: then they are as that writer has stored them, or as before if that cannot be read. If the store fails,
+// they are in memory alone. The caller holds mu.
+func (e *Escalator) save(ctx context.Context, before map[string]*Alert) bool {
+	defer e.forgetOthers()
 	if e.opt.Stored == nil {
 		return true
 	}
@@ -99,6 +105,7 @@ func (e *Escalator) save(ctx context.Context) bool {
 	ctx = context.WithoutCancel(ctx) // the alerts are sent when the process ends, too
 	item, err := e.opt.Stored.Put(ctx, store.Item[[]Alert]{Value: all, Revision: e.store.revision})
 	if errors.Is(err, store.ErrConflict) {
+		e.open = before
 		e.refresh(ctx)
 		return false
 	}
