@@ -61,8 +61,8 @@ func (s *service) apply(
 }
 
 // commit puts next in force instead of current, or leaves current in force and the store as it was. The settings come
-// last: the server has accepted them in CheckReload, so it does not refuse them. Of the two mailbox tiers, commit closes
-// the one that is not in force in the end, as soon as no sign-in uses it. The caller holds changing.
+// last: the server has accepted them in CheckReload, so it does not refuse them. Of the two mailbox tiers, commit
+// closes the one that is not in force in the end, as soon as no sign-in uses it. The caller holds changing.
 func (s *service) commit(ctx context.Context, current, next *inForce, keep func() error) (err error) {
 	if next.front != current.front {
 		defer func() {
