@@ -95,21 +95,38 @@ func New(node Node) *cobra.Command {
 		Long: `Portico accepts IMAP connections, signs users in to the mailbox servers that
 hold their mail, and relays the connection while it measures every command.
 
-Exit status: 0 done, and the answer is good; 1 done, and the answer is bad; 2
-the command failed; 3 with --strict: measured, but the tool was short of CPU, or
-with store check: the store is intact, but a copy of it is damaged; 130 with
-bench: a signal ended the measurement early.`,
+Exit status:
+  0    done, and the answer is good
+  1    done, and the answer is bad
+  2    the command failed
+  3    with --strict: measured, but the tool was short of CPU
+       with store check: the store is intact, but a copy of it is damaged
+  130  with bench: a signal ended the measurement early`,
 		Version:       release.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("portico {{.Version}}\n")
-	root.AddCommand(newServe(node), newCheck(node), newDemo(node), newServer(), newDatabase(), newSession(), newUser(),
-		newPenalty(), newSettings(), newLogCommand(), newHealth(), newProbe(), newOverride(), newComponent(),
-		newMaintenance(), newRunbook(), newService(), newTest(), newConfig(), newStore(), newBench(),
-		newVersion(), newMan())
+	task(root, "now", "Sessions and users", newSession(), newLogCommand(), newUser(), newPenalty())
+	task(root, "servers", "Mailbox servers and databases", newServer(), newDatabase())
+	task(root, "health", "Health and recovery", newHealth(), newProbe(), newOverride(), newRunbook(), newMaintenance(),
+		newComponent(), newService())
+	task(root, "run", "Running and configuration", newServe(node), newDemo(node), newCheck(node), newSettings(),
+		newConfig(), newStore(), newVersion(), newMan())
+	task(root, "measure", "Measuring", newBench(), newTest())
+	root.SetHelpCommandGroupID("run")
+	root.SetCompletionCommandGroupID("run")
 	plainErrors(root)
 	return root
+}
+
+// task adds commands under a heading of the root's help.
+func task(root *cobra.Command, id, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title + ":"})
+	for _, cmd := range commands {
+		cmd.GroupID = id
+	}
+	root.AddCommand(commands...)
 }
 
 // mistyped returns the error about a command line that names no command, nil if it names one. Cobra would show the

@@ -17,7 +17,7 @@ import (
 func newComponent() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "component",
-		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
+		Short: "Switch parts of this node off and on: Get- and Set-ServerComponentState",
 		Long: `Each component of the node is Active or Inactive:
 
   ImapProxy               Inactive: refuse new clients; open sessions continue
@@ -27,7 +27,10 @@ func newComponent() *cobra.Command {
   ServerWideOffline       Inactive: all of the above
 
 Each requester has its own entry. A component is Inactive while any entry is
-Inactive. Only the same requester can change an entry.`,
+Inactive. Only the same requester can change an entry.
+
+For planned work on the whole node use portico maintenance start, which also ends
+the sessions.`,
 	}, newComponentGet(), newComponentSet())
 }
 

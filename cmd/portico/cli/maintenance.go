@@ -17,7 +17,11 @@ func newMaintenance() *cobra.Command {
 		Short: "Put a mailbox server, or this node, into maintenance and back",
 		Long: `A mailbox server in maintenance has no active database, receives none, and
 causes no alerts. A node in maintenance refuses clients, has ended its sessions,
-takes no recovery actions, and sends no alerts.`,
+takes no recovery actions, and sends no alerts.
+
+Use maintenance to take a server or this node out of service for planned work.
+Use component to switch off one part of this node, and service restart if this
+node's front end hangs.`,
 	}, newMaintenanceStart(), newMaintenanceStop(), newMaintenanceStatus())
 }
 

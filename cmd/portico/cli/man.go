@@ -7,15 +7,13 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// newMan returns a hidden command for packagers.
+// newMan returns the command man, which packagers use.
 func newMan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "man --dir DIR",
 		Short: "Write the manual pages into a folder",
-		Long: `Man writes a manual page for each command into a folder, for packages. It is
-hidden because operators do not need it.`,
-		Args:   cobra.NoArgs,
-		Hidden: true,
+		Long:  `Man writes a manual page for each command into a folder, for packages.`,
+		Args:  cobra.NoArgs,
 	}
 	dir := cmd.Flags().String("dir", "", "`folder` for the pages; created if it is missing")
 	cmd.MarkFlagRequired("dir")

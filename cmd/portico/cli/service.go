@@ -14,7 +14,9 @@ import (
 
 func newService() *cobra.Command {
 	return group(&cobra.Command{Use: "service",
-		Short: "Show readiness and restart services, of this node or of a mailbox server"},
+		Short: "Show readiness and restart services, of this node or of a mailbox server",
+		Long: `Service shows whether this node takes clients, and restarts a front end or a
+mailbox server at once. For planned work use portico maintenance.`},
 		newServiceStatus(), newServiceRestart())
 }
 
@@ -76,8 +78,8 @@ func newServiceRestart() *cobra.Command {
 		Short: "Restart this node's front end, or a mailbox server's service",
 		Long: `Without a server, restart restarts this node's front end: it closes and reopens
 the listeners, reads certificates and keys again, and opens new connections to
-the directory and the mailbox servers. Open sessions continue. With a server, it runs
-health.recovery.restart_service for it. --machine runs
+the directory and the mailbox servers. Open sessions continue. With a server, it
+runs health.recovery.restart_service for it. --machine runs
 health.recovery.restart_server instead, and is refused while a database is
 active there.
 
