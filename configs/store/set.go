@@ -20,7 +20,10 @@ type Set[T any] struct {
 // SetOf returns the entries of a store whose keys begin with prefix. They are kept as JSON.
 func SetOf[T any](s Store, prefix string) Set[T] {
 	return Set[T]{s, prefix, func(value T) ([]byte, error) { return json.Marshal(value) },
-		func(text []byte) (value T, err error) { return value, json.Unmarshal(text, &value) }}
+		func(text []byte) (value T, err error) {
+			err = json.Unmarshal(text, &value)
+			return value, err
+		}}
 }
 
 // TextSetOf is SetOf for entries that have a form of their own in the store.
