@@ -205,3 +205,36 @@ func TestRecoveryLogIsBounded(t *testing.T) {
 		t.Errorf("the next record is number %d: %v", next.Instance, err)
 	}
 }
+
+// A new record gets a number of its own, though another writer has taken the next one for a record that cannot be read.
+func TestNewRecordReplacesNone(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.store.CompareAndSet(t.Context(), storedLog+logName(1), 0, []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	w.r.log.stored.Refresh(t.Context())
+	ours := Record{ID: "ForceReboot", Resource: "mbx3", Result: ResultSkipped}
+	if err := w.r.log.put(t.Context(), &ours); err != nil || ours.Instance != 2 {
+		t.Errorf("the record is number %d: %v", ours.Instance, err)
+	}
+	if e, err := w.store.Get(t.Context(), storedLog+logName(1)); err != nil || string(e.Value) != "{" {
+		t.Errorf("number 1 is %s, %v", e.Value, err)
+	}
+}
+
+// While the disk is full, no more records stay in memory than the log keeps.
+func TestUnsavedRecordsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	log, err := openLog(t.Context(), &fullDisk{Store: w.store, full: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxRecords + 3 {
+		if err := log.put(t.Context(), &Record{ID: "ForceReboot"}); !errors.Is(err, errFull) {
+			t.Fatal(err)
+		}
+	}
+	if all := log.Records(); len(log.unsaved) != maxRecords || all[0].Instance != 4 {
+		t.Errorf("%d are unsaved, the first is %d", len(log.unsaved), all[0].Instance)
+	}
+}

@@ -147,11 +147,14 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 	l.mu.Lock()
 	if err != nil {
 		l.unsaved[r.Instance] = *r
+		if len(l.unsaved) > maxRecords {
+			delete(l.unsaved, slices.Min(slices.Collect(maps.Keys(l.unsaved))))
+		}
 	} else {
 		delete(l.unsaved, r.Instance)
 	}
 	l.mu.Unlock()
-	l.take()
+	l.stored.Tell()
 	items := l.stored.All()
 	for _, old := range items[:max(len(items)-maxRecords, 0)] {
 		l.stored.Remove(ctx, old) // else it goes at another time
@@ -163,10 +166,13 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 func (l *Log) store(ctx context.Context, r *Record) error {
 	isNew := r.Instance == 0
 	for {
+		var item store.Item[Record] // a new record replaces none, even one that another writer has just stored
 		if isNew {
 			r.Instance = l.next()
+			item.Name = logName(r.Instance)
+		} else {
+			item = l.stored.Item(logName(r.Instance))
 		}
-		item := l.stored.Item(logName(r.Instance))
 		item.Value = *r
 		_, err := l.stored.Put(ctx, item)
 		if !errors.Is(err, store.ErrConflict) {
@@ -198,7 +204,7 @@ func (l *Log) drop(ctx context.Context, instance uint64) {
 	delete(l.unsaved, instance)
 	l.mu.Unlock()
 	l.stored.Remove(ctx, l.stored.Item(logName(instance))) // else it goes with time
-	l.take()
+	l.stored.Tell()
 }
 
 // find returns a record by its number.
