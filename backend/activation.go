@@ -34,7 +34,7 @@ type MoveOptions struct {
 // progress, and then ends the database's sessions. If it fails before a hook has begun, only sessions have ended. If
 // it fails later, the database is suspended: it admits no users until it is moved again. A second move of the same
 // database waits for the first. If ctx ends, the move stops at once.
-func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOptions) error {
+func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOptions) (err error) {
 	d, err := m.takeTurn(ctx, name)
 	if err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
@@ -45,11 +45,16 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 		return err
 	}
 	defer func() {
+		if errors.Is(err, ErrMovedMeanwhile) { // Run may not have seen it yet; if that fails, Run follows later
+			_ = errors.Join(m.stored.active.Refresh(ctx), m.stored.moving.Refresh(ctx))
+		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		d.to = ""
-		d.resume()
-		m.wakeFollower() // for what another writer has stored meanwhile
+		if !m.movedElsewhere(name, d) { // else sign-ins stay held until that is followed
+			d.resume()
+		}
+		m.wakeFollower()
 	}()
 	if err := waitForSignIns(ctx, quiet); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
@@ -152,12 +157,13 @@ func (m *ActiveManager) activate(ctx context.Context, name string, d *database, 
 	if _, err := m.stored.active.Put(ctx, basis.active); err != nil {
 		return meanwhile(err)
 	}
+	m.mu.Lock()
+	d.active = server // also if what follows fails: it is stored, and no other writer's move
+	m.mu.Unlock()
 	if err := m.stored.moving.Remove(ctx, basis.moving); err != nil {
 		return meanwhile(err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	d.active, d.suspended = server, nil
+	m.suspend(d, nil)
 	return nil
 }
 

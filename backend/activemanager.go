@@ -34,7 +34,7 @@ type ActiveManager struct {
 	failed     map[copyOf]Failure         // copies that may not be chosen
 	exchanges  map[*saslExchange]struct{} // sign-ins that wait for their clients, and are not counted
 
-	usersElsewhere []string // users whom another writer has moved, and whose sessions nobody ends yet
+	usersElsewhere map[string]bool // users whom another writer has moved, and whose sessions nobody ends yet
 }
 
 // database is a database's state. It lives as long as the manager, so that a reload loses neither sign-ins nor a move
@@ -74,7 +74,7 @@ var (
 func NewActiveManager(ctx context.Context, s store.Store, failed func(error)) (*ActiveManager, error) {
 	m := &ActiveManager{
 		behind: make(chan struct{}, 1), databases: make(map[string]*database), users: make(map[string]*signinHold),
-		exchanges: make(map[*saslExchange]struct{}),
+		exchanges: make(map[*saslExchange]struct{}), usersElsewhere: make(map[string]bool),
 	}
 	return m, m.openStored(ctx, s, failed)
 }

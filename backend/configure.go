@@ -28,14 +28,14 @@ type Adopted struct {
 func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptions) ([]Adopted, error) {
 	m.configuring.Lock()
 	defer m.configuring.Unlock()
+	if err := errors.Join(m.stored.active.Refresh(ctx), m.stored.moving.Refresh(ctx)); err != nil {
+		return nil, fmt.Errorf("read the active copies: %w", err)
+	}
 	m.mu.Lock()
 	err := m.mayReplace(databases)
 	m.mu.Unlock()
 	if err != nil {
 		return nil, err
-	}
-	if err := errors.Join(m.stored.active.Refresh(ctx), m.stored.moving.Refresh(ctx)); err != nil {
-		return nil, fmt.Errorf("read the active copies: %w", err)
 	}
 	m.mu.Lock()
 	renamed := m.renamed(databases)
@@ -165,9 +165,13 @@ func (m *ActiveManager) mayReplace(databases []DatabaseOptions) error {
 		if !stays {
 			continue // its record stays for the day when it is configured again
 		}
-		for _, server := range append([]string{d.active}, d.suspended...) {
+		active, between := d.active, d.suspended
+		if stored := m.stored.active.Item(name); stored.Revision != 0 { // another writer may have moved it just now
+			active, between = stored.Value, m.stored.moving.Item(name).Value
+		}
+		for _, server := range append([]string{active}, between...) {
 			if slices.Contains(d.copies, server) && !slices.Contains(after, server) {
-				failures = append(failures, &CopyTakenError{Database: name, Server: server, Active: server == d.active,
+				failures = append(failures, &CopyTakenError{Database: name, Server: server, Active: server == active,
 					Other: shared(d.copies, after)})
 				break
 			}

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -58,12 +59,13 @@ func (m *ActiveManager) toFollow() (databases, users []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, d := range m.databases {
-		if d.to == "" && !d.followed && m.movedElsewhere(name, d) {
+		if d.to == "" && !d.followed && (m.movedElsewhere(name, d) || d.signinHold.held != nil) {
 			d.followed = true
 			databases = append(databases, name)
 		}
 	}
-	users, m.usersElsewhere = m.usersElsewhere, nil
+	users = slices.Collect(maps.Keys(m.usersElsewhere))
+	clear(m.usersElsewhere)
 	return databases, users
 }
 
@@ -89,6 +91,9 @@ func (m *ActiveManager) followMove(ctx context.Context, name string, o FollowOpt
 	m.mu.Lock()
 	d.followed = false
 	if !m.movedElsewhere(name, d) {
+		if d.signinHold.held != nil { // by a move made here that another writer's was before
+			d.resume()
+		}
 		m.mu.Unlock()
 		return
 	}
@@ -128,34 +133,44 @@ func endAll(ctx context.Context, quiet <-chan struct{}, end func(), late func(er
 	}
 }
 
-// takeMovedUsers takes in which users were moved. Those that this process moves now it does not have to follow.
+// takeMovedUsers takes in which users were moved. It compares them without the mutex, since sign-ins need that: the
+// mirror calls it once at a time, and nothing else changes movedUsers. What happens to a user during a move here is
+// followed if that move fails; see resumeUser.
 func (m *ActiveManager) takeMovedUsers() {
 	now := values(m.stored.movedUsers)
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	before := m.movedUsers
-	m.movedUsers = now
-	if before == nil { // at the start
-		return
-	}
-	moved := func(user string) {
-		if u := m.users[user]; (u == nil || u.held == nil) && !slices.Contains(m.usersElsewhere, user) {
-			m.usersElsewhere = append(m.usersElsewhere, user)
-		}
-	}
+	m.mu.Unlock()
+	var moved []string
 	for user, database := range now {
 		if before[user] != database {
-			moved(user)
+			moved = append(moved, user)
 		}
 	}
 	for user := range before {
 		if _, still := now[user]; !still {
-			moved(user)
+			moved = append(moved, user)
 		}
 	}
-	if len(m.usersElsewhere) > 0 {
-		m.wakeFollower()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.movedUsers = now
+	if before == nil { // at the start
+		return
 	}
+	for _, user := range moved {
+		if u := m.users[user]; u != nil && u.held != nil {
+			u.moved = true
+		} else {
+			m.userElsewhere(user)
+		}
+	}
+}
+
+// userElsewhere has Run follow a user whom another writer has moved. The caller holds mu.
+func (m *ActiveManager) userElsewhere(user string) {
+	m.usersElsewhere[user] = true
+	m.wakeFollower()
 }
 
 // followUser ends the sessions of a user whom another writer has moved.
@@ -164,8 +179,9 @@ func (m *ActiveManager) followUser(ctx context.Context, user string, o FollowOpt
 	if err != nil {
 		return // ctx has ended
 	}
-	defer m.resumeUser(user, u)
+	defer func() { m.resumeUser(user, u, false) }()
 	m.mu.Lock()
+	u.moved = false // that is what follows
 	database := m.movedUsers[user]
 	m.mu.Unlock()
 	o.UserMoved(user, database)

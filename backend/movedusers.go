@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"portico/configs/store"
@@ -10,7 +11,7 @@ import (
 // MoveUser puts a user into another database from now on, whatever the directory says; "" undoes that. It holds the
 // user's new sign-ins, waits for those in progress, and calls end, which must end the user's sessions. It does not
 // move mail. If it fails, only the sessions have changed.
-func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end func(user string)) error {
+func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end func(user string)) (err error) {
 	if len(movedUserKey+user) > store.MaxKey {
 		return fmt.Errorf("user %s: cannot move a user whose name has %d bytes", user, len(user))
 	}
@@ -18,7 +19,7 @@ func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end
 	if err != nil {
 		return err
 	}
-	defer m.resumeUser(user, u)
+	defer func() { m.resumeUser(user, u, err == nil) }()
 	item, err := m.stored.movedUsers.Get(ctx, user)
 	if err != nil {
 		return fmt.Errorf("user %s: %w", user, err)
@@ -32,16 +33,24 @@ func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end
 	} else {
 		_, err = m.stored.movedUsers.Put(ctx, item)
 	}
+	if errors.Is(err, store.ErrConflict) { // sign-ins go to where the other writer has moved the user
+		err = errors.Join(err, m.stored.movedUsers.Refresh(ctx))
+	}
 	if err != nil {
 		return fmt.Errorf("user %s: %w", user, meanwhile(err))
 	}
 	return nil
 }
 
-// resumeUser ends what holdUser has begun.
-func (m *ActiveManager) resumeUser(user string, u *signinHold) {
+// resumeUser ends what holdUser has begun. If a move here has failed, what another writer has done meanwhile is
+// followed.
+func (m *ActiveManager) resumeUser(user string, u *signinHold, movedHere bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if u.moved && !movedHere {
+		m.userElsewhere(user)
+	}
+	u.moved = false
 	u.resume()
 	m.forget(user, u)
 }

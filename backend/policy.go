@@ -24,7 +24,7 @@ func parsePolicy(text string) (Policy, error) {
 	if p := Policy(text); p == Unrestricted || p == BlockedByPolicy {
 		return p, nil
 	}
-	return "", fmt.Errorf("there is no policy %q: the configured one applies", text)
+	return "", fmt.Errorf("there is no policy %q: the one before applies, or else the configured one", text)
 }
 
 // takePolicies takes in the policies that were changed by command.

@@ -22,6 +22,7 @@ type signinHold struct {
 	idle    chan struct{} // while held: closed when no sign-in is in progress
 	held    chan struct{} // while held: closed when sign-ins may continue
 	waiting int           // sign-ins that are held
+	moved   bool          // of a user, while held: the store says that somebody has moved the user
 }
 
 // errStillHeld says that the time of a held sign-in is over.
@@ -65,9 +66,11 @@ func (h *signinHold) signInOver() {
 	}
 }
 
-// hold holds new sign-ins. It returns a channel that is closed when no sign-in is in progress.
+// hold holds new sign-ins, or keeps them held. It returns a channel that is closed when no sign-in is in progress.
 func (h *signinHold) hold() (quiet chan struct{}) {
-	h.held = make(chan struct{})
+	if h.held == nil {
+		h.held = make(chan struct{})
+	}
 	quiet = make(chan struct{})
 	if h.signIns == 0 {
 		close(quiet)
