@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +91,7 @@ var commandSamples = []struct{ command, args string }{
 	{"bench run", "--target SINK --users user%02d:1-3 --password-file BENCH --duration 100ms --sessions 3"},
 	{"bench compare", "--config COMPARE"},
 	{"bench diff", "ROUNDS ROUNDS"},
-	{"bench merge", "RUN RUN"},
+	{"bench merge", "RUN MACHINE2"},
 	{"bench clean", "--target SINK --users user%02d:1-3 --password-file BENCH"},
 }
 
@@ -123,6 +124,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	run := benchReport(t, sink, passwords, "1")
 	rounds := benchReport(t, sink, passwords, "5")
 	fill := strings.NewReplacer("SINK", sink, "BENCH", passwords, "COMPARE", compare, "RUN", run, "ROUNDS", rounds,
+		"MACHINE2", otherMachine(t, run),
 		"FILE", file, "OTHER", otherFile, "STOPPED", stoppedFile, "PASSWORD", filepath.Join(w.dir, "health.password"))
 	t.Setenv("PORTICO_ADMIN", filepath.Join(w.dir, "admin.sock"))
 	t.Setenv("COLUMNS", "80")
@@ -153,13 +155,33 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 // benchReport measures a sink for some rounds and returns the file with the report.
 func benchReport(t *testing.T, sink, passwords, rounds string) string {
 	t.Helper()
-	status, out, errs := command("bench", "run", "--target", sink, "--users", "user", "--password-file", passwords,
-		"--sessions", "1", "--duration", "100ms", "--rounds", rounds, "-o", "json")
-	if status != cli.StatusFine {
-		t.Fatalf("bench run: status %d, %s", status, errs)
-	}
+	var out string
+	testkit.Eventually(t, "a run in which something was done", func() bool { // a busy machine may need some
+		var status int
+		status, out, _ = command("bench", "run", "--target", sink, "--users", "user", "--password-file", passwords,
+			"--sessions", "1", "--rate", "100", "--duration", "200ms", "--rounds", rounds, "-o", "json")
+		return status == cli.StatusFine
+	})
 	file := filepath.Join(t.TempDir(), "report.json")
 	if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// otherMachine writes a report as if another load machine had made it at the same time.
+func otherMachine(t *testing.T, report string) string {
+	t.Helper()
+	text, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runIDs := regexp.MustCompile(`"run_ids":\s*\[\s*"[^"]+"\s*\]`)
+	if !runIDs.Match(text) {
+		t.Fatal("the report names no run")
+	}
+	file := filepath.Join(t.TempDir(), "report.json")
+	if err := os.WriteFile(file, runIDs.ReplaceAll(text, []byte(`"run_ids":["2"]`)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
