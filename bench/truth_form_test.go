@@ -33,7 +33,8 @@ func formTruths() []truth {
 			a.pass()
 			a.later(50*time.Millisecond, func() { a.say("+ go on\r\n") })
 		}), nil, "", KindProtocol, "go on"},
-		{"+ and EXISTS without end", noop(func(a *answer) { a.say(strings.Repeat("+ \r\n* 1 RECENT\r\n", maxUntagged)) }),
+		{"+ and EXISTS without end",
+			noop(func(a *answer) { a.say(strings.Repeat("+ \r\n* 1 RECENT\r\n", maxUntagged)) }),
 			nil, "", KindProtocol, "+"},
 		{"data behind the answer", noop(func(a *answer) { a.say(a.text + "* LIST junk\r\n") }), nil, "", KindProtocol,
 			"LIST junk"},
@@ -144,7 +145,8 @@ func TestTagsDoNotFollowTheSeed(t *testing.T) {
 	againA, _ := said("a")
 	tagsB, workB := said("")
 	if len(tagsA) < 100 || !slices.Equal(tagsA, againA) || slices.Equal(tagsA, tagsB) || !slices.Equal(workA, workB) {
-		t.Errorf("tags %v, again %v, by chance %v\nwork %v and %v", tagsA[:3], againA[:3], tagsB[:3], workA[:3], workB[:3])
+		t.Errorf("tags %v, again %v, by chance %v\nwork %v and %v", tagsA[:3], againA[:3], tagsB[:3], workA[:3],
+			workB[:3])
 	}
 }
 

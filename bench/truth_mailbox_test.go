@@ -83,7 +83,8 @@ func mailboxTruths(t *testing.T) []truth {
 			}
 		}}, rareProfile(t, "fetch"), "", KindCount, "must not happen"},
 		{"EXPUNGE during FETCH", before("ENVELOPE", "* 1 EXPUNGE\r\n"), webmail, "", KindCount, "must not happen"},
-		{"fewer messages without EXPUNGE", before("BODY[", "* 1 EXISTS\r\n"), fetch, "", KindCount, "none was expunged"},
+		{"fewer messages without EXPUNGE", before("BODY[", "* 1 EXISTS\r\n"), fetch, "", KindCount,
+			"none was expunged"},
 		{"messages that nobody appended", before("BODY[", "* 99 EXISTS\r\n"), fetch, "", KindCount, "want at most"},
 		{"expunges another message", replacing("EXPUNGE", `\* 1 EXPUNGE`, "* 2 EXPUNGE"), desktop,
 			"", KindUID, "not marked as deleted"},

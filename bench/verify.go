@@ -310,7 +310,7 @@ func (s *session) statusNumber(c *clientConn, mailbox, item string) (value uint6
 	return value, err
 }
 
-// isAbout reports whether a STATUS is about the mailbox. A name that came as a literal is not stored, and so may be any.
+// isAbout reports whether a STATUS is about the mailbox. A name that came as a literal is not stored, so it may be any.
 func isAbout(r *response, mailbox string) bool {
 	c := cursor{rest: r.args, literals: r.literals}
 	if !c.mailbox() || len(r.literals) > 0 {
