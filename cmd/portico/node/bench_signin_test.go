@@ -57,7 +57,7 @@ func TestBenchByCertificate(t *testing.T) {
 	for more, says := range map[string]string{
 		"":                        "EXTERNAL needs TLS and a client certificate",
 		"--cert " + "nowhere.crt": "client certificate",
-		"--key " + "nowhere.key":  "needs cert",
+		"--key " + "nowhere.key":  "give cert too",
 	} {
 		if status, _, errs := command(r.benchLine("external",
 			strings.Fields(more)...)...); status != cli.StatusFailed ||
