@@ -40,7 +40,7 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	defer func() { <-d.turn }()
-	basis, quiet, err := m.hold(name, d, server, o)
+	basis, quiet, err := m.beginMove(name, d, server, o)
 	if quiet == nil {
 		return err
 	}
@@ -202,8 +202,8 @@ func (m *ActiveManager) suspend(d *database, between []string) {
 	d.suspended = between
 }
 
-// hold checks a move and holds the database's sign-ins. quiet is nil if there is nothing to do.
-func (m *ActiveManager) hold(name string, d *database, server string, o MoveOptions) (basis moveBasis,
+// beginMove checks a move and holds the database's sign-ins. quiet is nil if there is nothing to do.
+func (m *ActiveManager) beginMove(name string, d *database, server string, o MoveOptions) (basis moveBasis,
 	quiet chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -25,9 +25,10 @@ type round struct {
 	ended   time.Time
 }
 
-// Answers is Healthy for all servers, for views. It starts at most one round at a time and one a second, however many
-// callers there are. If ctx ends, each server is unknown (see ReachOf); the round continues while other callers wait.
-func (t *Tier) Answers(ctx context.Context) map[string]error {
+// RecentChecks is CheckEach for all servers, for views: nil for a server that is up. It starts at most one round at a
+// time and one a second, however many callers there are. If ctx ends, each server is unknown (see ReachOf); the round
+// continues while other callers wait.
+func (t *Tier) RecentChecks(ctx context.Context) map[string]error {
 	r := t.answers.begin(t)
 	defer t.answers.leave(r)
 	select {
@@ -82,7 +83,7 @@ func (a *answerRounds) leave(r *round) {
 }
 
 func (r *round) run(ctx context.Context, t *Tier) {
-	r.found = t.Healthy(ctx, t.Servers())
+	r.found = t.CheckEach(ctx, t.Servers())
 	r.ended = t.now()
 	close(r.done)
 }

@@ -22,8 +22,8 @@ const (
 	ReachDown
 )
 
-// ReachOf returns what an error of Check, Healthy or Answers says of the server. What this machine lacks, a name that
-// does not resolve, and the end of whoever asked say nothing.
+// ReachOf returns what an error of Check, CheckEach or RecentChecks says of the server. What this machine lacks, a name
+// that does not resolve, and the end of whoever asked say nothing.
 func ReachOf(err error) Reach {
 	var e *Error
 	switch {
@@ -62,9 +62,9 @@ func (t *Tier) check(ctx context.Context, s *mailboxServer) error {
 	return nil
 }
 
-// ask is Check within askTime. A server that takes longer may still serve sign-ins, so that does not count for its
-// circuit breaker.
-func (t *Tier) ask(ctx context.Context, name string) error {
+// checkQuickly is Check within askTime. A server that takes longer may still serve sign-ins, so that does not count for
+// its circuit breaker.
+func (t *Tier) checkQuickly(ctx context.Context, name string) error {
 	s, err := t.topology.server(name)
 	if err != nil {
 		return err
@@ -92,9 +92,9 @@ func (t *Tier) ask(ctx context.Context, name string) error {
 var askedFor = map[string]string{PhaseDial: "the connect", PhaseTLS: "the TLS handshake",
 	PhaseGreeting: "the new connection"}
 
-// Healthy asks servers side by side, each within its own time.
-func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
-	return sideBySide(servers, func(name string) error { return t.ask(ctx, name) })
+// CheckEach checks servers side by side, each within its own time.
+func (t *Tier) CheckEach(ctx context.Context, servers []string) map[string]error {
+	return sideBySide(servers, func(name string) error { return t.checkQuickly(ctx, name) })
 }
 
 // sideBySide calls ask for all servers at the same time.

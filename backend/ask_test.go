@@ -88,7 +88,7 @@ func TestSilentServersTakeNothingFromOthers(t *testing.T) {
 		}
 		tier := moody(t, servers)
 		began := time.Now()
-		found := tier.Answers(t.Context())
+		found := tier.RecentChecks(t.Context())
 		if took := time.Since(began); took != askTime {
 			t.Errorf("it took %v, want %v", took, askTime)
 		}
@@ -108,7 +108,7 @@ func TestSilentServersTakeNothingFromOthers(t *testing.T) {
 		tier.protection.circuitBreakers.Configure(CircuitBreakerOptions{Failures: 1, First: time.Minute,
 			Longest: time.Minute})
 		time.Sleep(answersKept)
-		tier.Answers(t.Context())
+		tier.RecentChecks(t.Context())
 		if open := tier.protection.circuitBreakers.Open(); open["silent1"] || !open["down1"] {
 			t.Errorf("whoever looks opens breakers: %v", open)
 		}
@@ -121,14 +121,14 @@ func TestUnaskedIsUnknown(t *testing.T) {
 		tier := moody(t, []string{"well1", "silent1"})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		for name, err := range tier.Answers(ctx) {
+		for name, err := range tier.RecentChecks(ctx) {
 			if ReachOf(err) != ReachUnknown {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		cancel()
 		synctest.Wait()
-		if err := tier.ask(ctx, "well1"); ReachOf(err) != ReachUnknown {
+		if err := tier.checkQuickly(ctx, "well1"); ReachOf(err) != ReachUnknown {
 			t.Errorf("after the end: %v", err)
 		}
 	})

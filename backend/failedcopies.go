@@ -12,7 +12,7 @@ import (
 )
 
 // Failure is why a copy counts as Failed: its mail could not be read when users were moved away from it, or when it
-// was last looked at. It stays so, over restarts, until Resume.
+// was last looked at. It stays so, over restarts, until ClearFailed.
 type Failure struct {
 	Database string    `json:"database"`
 	Server   string    `json:"server"`
@@ -57,9 +57,9 @@ func (m *ActiveManager) Fail(ctx context.Context, f Failure) (newly bool, err er
 	return newly, nil
 }
 
-// Resume says that a copy is no longer Failed: a mailbox on it was read, or somebody knows that it is well. was says
-// whether it was Failed. Errors wrap ErrUnknownName or ErrNoCopy, or are the store's.
-func (m *ActiveManager) Resume(ctx context.Context, database, server string) (was bool, err error) {
+// ClearFailed says that a copy is no longer Failed: a mailbox on it was read, or somebody knows that it is well. was
+// says whether it was Failed. Errors wrap ErrUnknownName or ErrNoCopy, or are the store's.
+func (m *ActiveManager) ClearFailed(ctx context.Context, database, server string) (was bool, err error) {
 	c := copyOf{database, server}
 	m.mu.Lock()
 	d := m.databases[database]

@@ -103,7 +103,7 @@ func resumeCopies(t *testing.T, m *ActiveManager) {
 		{"db9", "mbx1", false, ErrUnknownName}, {"db1", "mbx9", false, ErrNoCopy}, {"db1", "mbx1", true, nil},
 		{"db1", "mbx1", false, nil},
 	} {
-		if was, err := m.Resume(t.Context(), test.database, test.server); was != test.was ||
+		if was, err := m.ClearFailed(t.Context(), test.database, test.server); was != test.was ||
 			!errors.Is(err, test.err) {
 			t.Errorf("resume %s on %s: %v, %v", test.database, test.server, was, err)
 		}

@@ -25,7 +25,7 @@ func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions)
 		if f, failed := t.active.Failed(database, server); failed {
 			return fmt.Errorf("database %s, mailbox server %s: %w: %s", database, server, ErrFailed, f.Reason)
 		}
-		if err := t.ask(ctx, server); err != nil {
+		if err := t.checkQuickly(ctx, server); err != nil {
 			return fmt.Errorf("database %s, mailbox server %s: %w: %w", database, server, ErrNoAnswer, err)
 		}
 	}
@@ -46,8 +46,8 @@ func (t *Tier) move(ctx context.Context, database, server string, o MoveOptions)
 // Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and
 // not blocked. A database without one stays.
 func (t *Tier) Evacuate(ctx context.Context, server string, o MoveOptions) []MoveResult {
-	asked := t.Healthy(ctx, slices.DeleteFunc(t.Servers(), func(name string) bool { return name == server }))
-	return t.moveEach(ctx, o, asked, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+	checked := t.CheckEach(ctx, slices.DeleteFunc(t.Servers(), func(name string) bool { return name == server }))
+	return t.moveEach(ctx, o, checked, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
 		return others(copies, active), copies[active].Server == server
 	})
 }
@@ -61,7 +61,7 @@ func (t *Tier) MoveAway(ctx context.Context, database, server string, o MoveOpti
 			servers = append(servers, c.Server)
 		}
 	}
-	return t.moveEach(ctx, o, t.Healthy(ctx, servers),
+	return t.moveEach(ctx, o, t.CheckEach(ctx, servers),
 		func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
 			return others(copies, active), copies[active].Server == server && copies[active].Database == database
 		})
@@ -76,21 +76,21 @@ func others(copies []CopyState, active int) []CopyState {
 // server that does not answer moves to any such copy. A server that could not be asked keeps what it has, unless a
 // copy before it is healthy.
 func (t *Tier) Rebalance(ctx context.Context, o MoveOptions) []MoveResult {
-	asked := t.Healthy(ctx, t.Servers())
-	return t.moveEach(ctx, o, asked, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
-		if ReachOf(asked[copies[active].Server]) == ReachDown {
+	checked := t.CheckEach(ctx, t.Servers())
+	return t.moveEach(ctx, o, checked, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+		if ReachOf(checked[copies[active].Server]) == ReachDown {
 			return slices.Concat(copies[:active], copies[active+1:]), true
 		}
 		return copies[:active], active > 0
 	})
 }
 
-// moveEach moves each database that is concerned to the first of the copies wanted that will do. asked is what Healthy
-// has found: a server that did not answer then is not asked again for each database. choose gets a database's copies,
-// and which of them is active. Databases that are moving already come last: what they come to decides whether they are
-// concerned.
+// moveEach moves each database that is concerned to the first of the copies wanted that will do. checked is what
+// CheckEach has found: a server that did not answer then is not asked again for each database. choose gets a database's
+// copies, and which of them is active. Databases that are moving already come last: what they come to decides whether
+// they are concerned.
 func (t *Tier) moveEach(
-	ctx context.Context, o MoveOptions, asked map[string]error,
+	ctx context.Context, o MoveOptions, checked map[string]error,
 	choose func(copies []CopyState, active int) (wanted []CopyState, concerned bool),
 ) []MoveResult {
 	var results []MoveResult
@@ -100,7 +100,7 @@ func (t *Tier) moveEach(
 			moving = append(moving, copies[0].Database)
 			continue
 		}
-		results = t.moveChosen(ctx, o, asked, copies, choose, results)
+		results = t.moveChosen(ctx, o, checked, copies, choose, results)
 	}
 	for _, name := range moving {
 		copies, err := t.active.settled(ctx, name)
@@ -108,7 +108,7 @@ func (t *Tier) moveEach(
 			at, _ := t.active.Active(name)
 			results = append(results, MoveResult{Database: name, From: at, Err: err})
 		} else if len(copies) > 0 {
-			results = t.moveChosen(ctx, o, asked, copies, choose, results)
+			results = t.moveChosen(ctx, o, checked, copies, choose, results)
 		}
 	}
 	slices.SortFunc(results, func(a, b MoveResult) int { return strings.Compare(a.Database, b.Database) })
@@ -116,12 +116,12 @@ func (t *Tier) moveEach(
 }
 
 func (t *Tier) moveChosen(
-	ctx context.Context, o MoveOptions, asked map[string]error, copies []CopyState,
+	ctx context.Context, o MoveOptions, checked map[string]error, copies []CopyState,
 	choose func([]CopyState, int) ([]CopyState, bool), results []MoveResult,
 ) []MoveResult {
 	active := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
 	if wanted, concerned := choose(copies, active); concerned {
-		results = append(results, t.moveToFirst(ctx, copies[active], wanted, asked, o))
+		results = append(results, t.moveToFirst(ctx, copies[active], wanted, checked, o))
 	}
 	return results
 }
@@ -141,7 +141,7 @@ func byDatabase(all []CopyState) (split [][]CopyState) {
 
 // moveToFirst moves a database to the first copy that will do. Why it stays where none does names each copy.
 func (t *Tier) moveToFirst(
-	ctx context.Context, active CopyState, wanted []CopyState, asked map[string]error, o MoveOptions,
+	ctx context.Context, active CopyState, wanted []CopyState, checked map[string]error, o MoveOptions,
 ) MoveResult {
 	r := MoveResult{Database: active.Database, From: active.Server}
 	if active.Lost {
@@ -151,7 +151,7 @@ func (t *Tier) moveToFirst(
 	o.from = active.Server
 	var reasons []error
 	for _, c := range wanted {
-		if err := t.unfit(ctx, c, asked[c.Server], o); err != nil {
+		if err := t.unfit(ctx, c, checked[c.Server], o); err != nil {
 			reasons = append(reasons, err)
 			continue
 		}
@@ -175,7 +175,7 @@ func (t *Tier) unfit(ctx context.Context, c CopyState, asked error, o MoveOption
 		return err
 	}
 	if asked == nil {
-		asked = t.ask(ctx, c.Server)
+		asked = t.checkQuickly(ctx, c.Server)
 	}
 	if asked != nil {
 		return fmt.Errorf("%w (%s): %w", ErrNoHealthyCopy, c.Server, asked)

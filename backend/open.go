@@ -28,7 +28,7 @@ func (t *Tier) Open(ctx context.Context, server string, q OpenRequest) (*Link, e
 	if t.authentication.mode == directory.ModeMaster && t.authentication.master != nil {
 		request.Credential, request.own = t.authentication.master.credential(q.User), true
 	}
-	link, err := t.converse(ctx, s, request, nil)
+	link, err := t.connectAndSignIn(ctx, s, request, nil)
 	t.protection.circuitBreakers.tested(server, asError(err), true)
 	return link, err
 }

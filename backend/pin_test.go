@@ -150,7 +150,7 @@ func TestWhatTheStoreDoesNotTell(t *testing.T) {
 	for _, change := range []func() error{
 		func() error { return m.SetPolicy(t.Context(), "mbx1", BlockedByPolicy) },
 		func() error { _, err := m.Configure(t.Context(), twoCopies); return err },
-		func() error { _, err := m.Resume(t.Context(), "db1", "mbx1"); return err },
+		func() error { _, err := m.ClearFailed(t.Context(), "db1", "mbx1"); return err },
 	} {
 		if err := change(); err != nil {
 			t.Error(err)

@@ -65,17 +65,17 @@ func (t *Tier) route(ctx, bounded context.Context, q directory.Query, by waiting
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
 		if err := t.protection.admit(bounded, entry.Server, by); err != nil {
-			return r, moved, t.holdError(ctx, err)
+			return r, moved, t.waitError(ctx, err)
 		}
-		if _, err := t.hold(bounded, "", r.User, by); err != nil {
-			return r, moved, t.holdError(ctx, err)
+		if _, err := t.waitForLease(bounded, "", r.User, by); err != nil {
+			return r, moved, t.waitError(ctx, err)
 		}
 		r.leased = true
 		return r, moved, nil
 	}
 	r.Database = entry.Database
-	if err := t.lease(bounded, &r, by); err != nil {
-		return r, moved, t.holdError(ctx, err)
+	if err := t.leaseAfterQueue(bounded, &r, by); err != nil {
+		return r, moved, t.waitError(ctx, err)
 	}
 	r.leased = true
 	if !t.topology.interchangeable[r.Database] {
@@ -100,12 +100,12 @@ func (t *Tier) Alternatives(database string) []string {
 	return t.active.alternatives(database)
 }
 
-// lease leases the database and finds its servers, after waiting in the active server's sign-in queue. A waiting
-// sign-in holds no lease, so that the database can move meanwhile.
-func (t *Tier) lease(ctx context.Context, r *Route, by waiting) (err error) {
+// leaseAfterQueue leases the database and finds its servers, after waiting in the active server's sign-in queue. A
+// waiting sign-in holds no lease, so that the database can move meanwhile.
+func (t *Tier) leaseAfterQueue(ctx context.Context, r *Route, by waiting) (err error) {
 	admitted := "" // the server whose queue has admitted this sign-in
 	for {
-		if r.Servers, err = t.hold(ctx, r.Database, r.User, by); err != nil {
+		if r.Servers, err = t.waitForLease(ctx, r.Database, r.User, by); err != nil {
 			return err
 		}
 		server := r.Servers[0]
@@ -123,9 +123,9 @@ func (t *Tier) lease(ctx context.Context, r *Route, by waiting) (err error) {
 	}
 }
 
-// hold leases the database of a user. While a move holds the lease, the client gets a line every few seconds, and at
-// once when it closes its side, which shows whether it is still there.
-func (t *Tier) hold(ctx context.Context, database, user string, by waiting) ([]string, error) {
+// waitForLease leases the database of a user. While a move holds sign-ins, the client gets a line every few seconds,
+// and at once when it closes its side, which shows whether it is still there.
+func (t *Tier) waitForLease(ctx context.Context, database, user string, by waiting) ([]string, error) {
 	for until := time.Now().Add(holdTime); ; {
 		servers, err := t.active.lease(ctx, database, user, min(time.Until(until), stillWaits), by)
 		if !errors.Is(err, errStillHeld) || time.Until(until) <= 0 {
@@ -137,8 +137,8 @@ func (t *Tier) hold(ctx context.Context, database, user string, by waiting) ([]s
 	}
 }
 
-// holdError is the error of a sign-in that was held too long, or whose client has gone.
-func (t *Tier) holdError(ctx context.Context, err error) *Error {
+// waitError is the error of a sign-in that has waited too long, or whose client has gone.
+func (t *Tier) waitError(ctx context.Context, err error) *Error {
 	var told *ClientError
 	switch {
 	case errors.As(err, &told):

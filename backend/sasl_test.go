@@ -179,7 +179,7 @@ func TestRelayed(t *testing.T) {
 				t.Fatal(err)
 			}
 			var asked []string
-			q.Converse = func(_ context.Context, challenge []byte) ([]byte, error) {
+			q.AnswerChallenge = func(_ context.Context, challenge []byte) ([]byte, error) {
 				asked = append(asked, string(challenge))
 				return []byte("response " + string(rune('0'+len(asked)))), test.refuse
 			}

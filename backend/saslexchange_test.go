@@ -43,7 +43,7 @@ func newExchangeRig(t *testing.T, d dialogue) *exchangeRig {
 	}
 	q := SignInRequest{Tag: "a1", User: "alice", Credential: Credential{Mechanism: "SCRAM-SHA-256", Username: "alice",
 		First: scramFirst}}
-	q.Converse = func(ctx context.Context, _ []byte) ([]byte, error) {
+	q.AnswerChallenge = func(ctx context.Context, _ []byte) ([]byte, error) {
 		r.asked <- ctx
 		return []byte("response"), <-r.answer
 	}

@@ -17,12 +17,12 @@ type SignInRequest struct {
 	Tag        string // of the client's command; the answer in Link.Replies carries it. No server sees it
 	User       string // canonical user name: for whom a credential of the proxy's own would sign in
 	Credential Credential
-	// Converse passes a challenge of the server on to the client, and returns the client's response. Mechanisms that
-	// are relayed message by message need it. Its error ends the sign-in, and so does the context's end: the mailbox
-	// moves.
-	Converse func(ctx context.Context, challenge []byte) (response []byte, err error)
-	Client   ClientInfo
-	Step     func(phase string, d time.Duration) // told the latency of each phase when an attempt is over; may be nil
+	// AnswerChallenge passes a challenge of the server on to the client, and returns the client's response. Mechanisms
+	// that are relayed message by message need it. Its error ends the sign-in, and so does the context's end: the
+	// mailbox moves.
+	AnswerChallenge func(ctx context.Context, challenge []byte) (response []byte, err error)
+	Client          ClientInfo
+	Step            func(phase string, d time.Duration) // called with the latency of each phase; may be nil
 
 	own   bool  // Credential is the proxy's own
 	route Route // whose lease is given back while the client is waited for
@@ -97,7 +97,7 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 		t.protection.circuitBreakers.leave(pass, outcome)
 		t.count(name, q.User, outcome)
 	}()
-	link, err := t.converse(ctx, server, q, func() { t.protection.circuitBreakers.greeted(pass) })
+	link, err := t.connectAndSignIn(ctx, server, q, func() { t.protection.circuitBreakers.greeted(pass) })
 	outcome = asError(err)
 	return link, err
 }
@@ -112,9 +112,11 @@ func (t *Tier) count(server, user string, e *Error) {
 // errPanicked is the result of an attempt that has panicked: it shows nothing about the server.
 var errPanicked = &Error{Kind: KindCancelled}
 
-// converse is one attempt to sign in to one server. It calls greeted, if that is not nil, when the server can be
-// signed in to.
-func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequest, greeted func()) (*Link, error) {
+// connectAndSignIn is one attempt to sign in to one server. It calls greeted, if that is not nil, when the server can
+// be signed in to.
+func (t *Tier) connectAndSignIn(
+	ctx context.Context, server *mailboxServer, q SignInRequest, greeted func(),
+) (*Link, error) {
 	c := &serverConn{ctx: ctx, tier: t, server: server, request: q, greeted: greeted, laps: stopwatch{now: t.now}}
 	defer func() { c.laps.report(q.Step) }()
 	if err := c.connect(); err != nil {
@@ -245,7 +247,7 @@ func (s *signIn) handle(resp wire.Response) error {
 		s.pending = s.pending[1:]
 		return s.write(next)
 	case resp.Kind == wire.Continuation && relayed(s.request.Credential.Mechanism) && !judged:
-		return s.converse(resp)
+		return s.answerChallenge(resp)
 	case resp.Kind == wire.Untagged && resp.Status == wire.StatusBAD:
 		return s.untaggedBAD(resp)
 	case resp.Kind == wire.Untagged:
@@ -284,8 +286,9 @@ func (s *signIn) untaggedBAD(resp wire.Response) error {
 // maxChallenges is how many challenges of one sign-in are passed on. SCRAM has two.
 const maxChallenges = 8
 
-// converse takes a challenge to the client, and the response back. What the client takes for it is nobody else's time.
-func (s *signIn) converse(resp wire.Response) error {
+// answerChallenge takes a challenge to the client, and the response back. What the client takes for it is nobody else's
+// time.
+func (s *signIn) answerChallenge(resp wire.Response) error {
 	if s.asked++; s.asked > maxChallenges {
 		return s.fail(KindProtocol, fmt.Errorf("more than %d challenges", maxChallenges))
 	}
@@ -295,7 +298,7 @@ func (s *signIn) converse(resp wire.Response) error {
 	}
 	s.laps.enter("")
 	response, err := s.tier.active.askClient(s.ctx, s.request.route, func(ctx context.Context) ([]byte, error) {
-		return s.request.Converse(ctx, challenge)
+		return s.request.AnswerChallenge(ctx, challenge)
 	})
 	s.enter(PhaseSignIn, s.tier.timeouts.SignIn)
 	switch {

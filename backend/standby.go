@@ -9,7 +9,7 @@ import (
 // move to. A database that is moving, or whose other copies are all unfit, has no entry. Nothing is moved.
 func (t *Tier) Standby(ctx context.Context, server string, o MoveOptions) map[string]string {
 	found := make(map[string]string)
-	answers := make(map[string]bool) // those that were asked
+	up := make(map[string]bool) // whether a server is up, of those that were checked
 	for _, copies := range byDatabase(t.active.Copies()) {
 		active := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
 		if active < 0 || copies[active].Server != server || copies[active].Lost || copies[active].Moving {
@@ -19,10 +19,10 @@ func (t *Tier) Standby(ctx context.Context, server string, o MoveOptions) map[st
 			if t.barred(c, o) != nil {
 				continue
 			}
-			if _, asked := answers[c.Server]; !asked {
-				answers[c.Server] = t.ask(ctx, c.Server) == nil
+			if _, asked := up[c.Server]; !asked {
+				up[c.Server] = t.checkQuickly(ctx, c.Server) == nil
 			}
-			if answers[c.Server] {
+			if up[c.Server] {
 				found[c.Database] = c.Server
 				break
 			}

@@ -192,7 +192,7 @@ func TestSilentExchangesAreBounded(t *testing.T) {
 	})
 	h.tier.signIn = func(ctx context.Context, q backend.SignInRequest) (*backend.Link, error) {
 		if q.Credential.Mechanism != "PLAIN" {
-			if _, err := q.Converse(ctx, []byte("r=abc,s=abc,i=4096")); err != nil {
+			if _, err := q.AnswerChallenge(ctx, []byte("r=abc,s=abc,i=4096")); err != nil {
 				return nil, &backend.Error{Kind: backend.KindClient, Phase: backend.PhaseSignIn, Err: err}
 			}
 		}

@@ -233,7 +233,7 @@ func guessing(t *testing.T, change func(*Options)) (*harness, *atomic.Int32) {
 			return nil, &backend.Error{Kind: backend.KindClosed, Server: "mbx1", Phase: backend.PhaseSignIn}
 		}
 		if q.Credential.Mechanism == "SCRAM-SHA-256" {
-			if _, err := q.Converse(ctx, []byte("r=abc,s=abc,i=4096")); err != nil {
+			if _, err := q.AnswerChallenge(ctx, []byte("r=abc,s=abc,i=4096")); err != nil {
 				return nil, &backend.Error{Kind: backend.KindClient, Phase: backend.PhaseSignIn, Err: err}
 			}
 		}

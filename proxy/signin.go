@@ -120,7 +120,7 @@ const (
 // openMailbox signs in to the mailbox server.
 func (s *session) openMailbox(ctx context.Context, q directory.Query, c backend.Credential) (*backend.Link, error) {
 	request := backend.SignInRequest{
-		Tag: s.dialogue.tag, User: s.attempt.user, Credential: c, Converse: s.converse,
+		Tag: s.dialogue.tag, User: s.attempt.user, Credential: c, AnswerChallenge: s.converse,
 		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.arrival.frontSession, s.id),
 			TLS: q.TLS, Hops: s.arrival.hops - 1},
 		Step: s.step,

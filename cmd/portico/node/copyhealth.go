@@ -30,7 +30,7 @@ func (c *copyHealth) read(ctx context.Context, database, server string) {
 	if _, failed := c.active.Failed(database, server); !failed {
 		return
 	}
-	was, err := c.active.Resume(ctx, database, server)
+	was, err := c.active.ClearFailed(ctx, database, server)
 	switch {
 	case err != nil:
 		c.log.report("cannot clear the Failed state of a copy", err)

@@ -15,7 +15,7 @@ type databasesAPI struct{ s *service }
 
 // Databases implements admin.Databases.
 func (c databasesAPI) Databases(ctx context.Context) []admin.Copy {
-	answers := c.s.current().tier().Answers(ctx)
+	answers := c.s.current().tier().RecentChecks(ctx)
 	var all []admin.Copy
 	for _, copied := range c.s.mailbox.active.Copies() {
 		of := admin.Copy{CopyState: copied, Answer: answers[copied.Server]}
@@ -54,7 +54,7 @@ func (c databasesAPI) MoveDatabase(ctx context.Context, database, server string,
 
 // ResumeCopy implements admin.Databases.
 func (c databasesAPI) ResumeCopy(ctx context.Context, database, server string) (was bool, err error) {
-	was, err = c.s.mailbox.active.Resume(ctx, database, server)
+	was, err = c.s.mailbox.active.ClearFailed(ctx, database, server)
 	if errors.Is(err, backend.ErrNoCopy) && c.s.current().known(server) == nil {
 		return false, admin.Unknown(err)
 	}

@@ -16,7 +16,7 @@ type serversAPI struct{ s *service }
 // Servers implements admin.Servers.
 func (c serversAPI) Servers(ctx context.Context) []admin.MailboxServer {
 	tier := c.s.current().tier()
-	answers := tier.Answers(ctx)
+	answers := tier.RecentChecks(ctx)
 	open := c.s.mailbox.circuitBreakers.Open()
 	active := make(map[string]int)
 	for _, copied := range c.s.mailbox.active.Copies() {

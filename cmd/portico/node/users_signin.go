@@ -16,7 +16,7 @@ import (
 
 // signInState says whether a user whose location is known can sign in now.
 func (c usersAPI) signInState(ctx context.Context, at admin.UserLocation) *admin.SignInState {
-	answers := c.s.current().tier().Answers(ctx)
+	answers := c.s.current().tier().RecentChecks(ctx)
 	state := &admin.SignInState{State: admin.StateOf(answers[at.Server]), Copies: []admin.CopyStatus{}}
 	for _, copied := range c.s.mailbox.active.Copies() {
 		if copied.Database == at.Database {
