@@ -23,9 +23,9 @@ type EscalatorOptions struct {
 	Sinks  []Sink
 	// Tried lists what recovery has done about an alert, a line for each step; nil: nothing is known of that.
 	Tried func(a Alert) []string
-	// Told is told that a sink has taken an alert for the first time; nil tells nobody. It may block: only that sink
+	// Sent is called when a sink has taken an alert for the first time. It may be nil. It may block: only that sink
 	// waits.
-	Told   func(a Alert, by Sink)
+	Sent   func(a Alert, by Sink)
 	Common int // in a hundred; see IsCommon
 	// how long a monitor has to be at fault before somebody is told: what has turned others too is told with them;
 	// default a minute
@@ -81,8 +81,8 @@ func NewEscalator(ctx context.Context, o EscalatorOptions) (*Escalator, error) {
 	if o.Tried == nil {
 		o.Tried = func(Alert) []string { return nil }
 	}
-	if o.Told == nil {
-		o.Told = func(Alert, Sink) {}
+	if o.Sent == nil {
+		o.Sent = func(Alert, Sink) {}
 	}
 	if o.Failed == nil {
 		o.Failed = func(error) {}

@@ -158,7 +158,7 @@ func (c *sender) send(ctx context.Context, a Alert) bool {
 		return false
 	}
 	if !a.Again {
-		c.opt.Told(a, sink)
+		c.opt.Sent(a, sink)
 	}
 	return true
 }

@@ -51,7 +51,7 @@ func TestSinksWaitForNobody(t *testing.T) {
 		})
 		var told atomic.Int32
 		e, err := NewEscalator(t.Context(), EscalatorOptions{
-			Common: 34, Monitors: f.get, Sinks: []Sink{hangs, quick}, Told: func(Alert, Sink) { told.Add(1) },
+			Common: 34, Monitors: f.get, Sinks: []Sink{hangs, quick}, Sent: func(Alert, Sink) { told.Add(1) },
 			Tried: func(a Alert) []string { return []string{"tried for " + a.Cause} },
 		})
 		if err != nil {

@@ -85,8 +85,8 @@ func TestStepsThatHelp(t *testing.T) {
 		if got := strings.Join(helps, " "); got != test.helps {
 			t.Errorf("%+v: %q may help, want %q", test.failure, got, test.helps)
 		}
-		if test.failure != nil && (forPeople(test.failure) != "") != test.people {
-			t.Errorf("%+v: people are needed for %q", test.failure, forPeople(test.failure))
+		if test.failure != nil && (needsPeople(test.failure) != "") != test.people {
+			t.Errorf("%+v: people are needed for %q", test.failure, needsPeople(test.failure))
 		}
 	}
 }

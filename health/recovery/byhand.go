@@ -92,7 +92,7 @@ func (r *Responders) Lift(ctx context.Context, action Action, c Case, requestor 
 	record.ID = kinds[action].lifted
 	if self := selfTestOf(c.Server); action == Failover {
 		if result := r.opt.Verify(ctx, self); result != nil && result.Type != health.Succeeded {
-			r.keepBlock(ctx, self)
+			r.adoptBlock(ctx, self)
 			const why = "%s does not accept sign-ins yet: %s; the block is lifted when %s is Healthy"
 			return r.enter(ctx, record, ResultSkipped, fmt.Sprintf(why, c.Server, result.Err, self.ID())), nil
 		}

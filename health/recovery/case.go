@@ -167,8 +167,8 @@ func (c Case) blameless(f *health.Result) string {
 	return ""
 }
 
-// forPeople returns why a failure at a mailbox server needs people, even if its users have moved, or "".
-func forPeople(f *health.Result) string {
+// needsPeople returns why a failure at a mailbox server needs people, even if its users have moved, or "".
+func needsPeople(f *health.Result) string {
 	switch f.Phase {
 	case health.PhaseCertificate:
 		return "an operator has to renew the certificate; a restart does not help"
@@ -192,7 +192,7 @@ func (c Case) unfit(action Action, f *health.Result) string {
 	case action == RestartServer && f.Dependency == health.MailboxServerAuthentication:
 		return "a restart of the machine does not change how a server judges sign-ins"
 	}
-	return forPeople(f)
+	return needsPeople(f)
 }
 
 // leaders returns the monitor that recovery handles for each mailbox server, and for the front end (""). Other

@@ -69,11 +69,11 @@ func TestBlockLiftedByAnOperator(t *testing.T) {
 	w.compare("failover mbx1", "")
 	w.flaps("SelfTestMonitor/mbx1")
 	w.pass(time.Minute)
-	if w.r.Holds("mbx1") == "" {
+	if w.r.WhyBlocked("mbx1") == "" {
 		t.Error("a server that flaps is not held")
 	}
 	delete(w.blocked, "mbx1")
-	if why := w.r.Holds("mbx1"); why != "" || len(w.r.Ladders()) != 0 {
+	if why := w.r.WhyBlocked("mbx1"); why != "" || len(w.r.Ladders()) != 0 {
 		t.Errorf("at once: %q, %+v", why, w.r.Ladders())
 	}
 	w.pass(time.Minute)

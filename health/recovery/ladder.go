@@ -16,14 +16,14 @@ import (
 type Ladder struct {
 	Case
 	// the monitor was unhealthy; zero while it is well, and the ladder only keeps Lift
-	Since time.Time `json:"since"`
-	Rung  int       `json:"rung"`           // of the monitor's steps, the next
-	Next  time.Time `json:"next"`           // when that is due
-	Begun uint64    `json:"begun"`          // the record of the step that is being done; 0 for none
-	Owner Owner     `json:"owner,omitzero"` // of that step
-	Lift  []Action  `json:"lift,omitempty"` // what is to be taken back
-	Told  bool      `json:"told"`           // it is for people now
-	Note  string    `json:"note,omitempty"` // why nothing is done at present
+	Since     time.Time `json:"since"`
+	Rung      int       `json:"rung"`           // of the monitor's steps, the next
+	Next      time.Time `json:"next"`           // when that is due
+	Begun     uint64    `json:"begun"`          // the record of the step that is being done; 0 for none
+	Owner     Owner     `json:"owner,omitzero"` // of that step
+	Lift      []Action  `json:"lift,omitempty"` // what is to be taken back
+	ForPeople bool      `json:"told"`           // it is for people now
+	Note      string    `json:"note,omitempty"` // why nothing is done at present
 
 	Escalated bool `json:"escalated,omitempty"` // people know of it: the recovery log says who
 
@@ -39,7 +39,7 @@ type Ladder struct {
 	// its probe does not show that it is well.
 	Mixed bool `json:"mixed,omitempty"`
 
-	wellBefore int // how often in a row the server's own probe had succeeded during the fault; see steady
+	wellBefore int // how often in a row the server's own probe had succeeded during the fault; see updateSteady
 
 	looked time.Time // when it was last looked whether users can be moved; see rescue
 	held   time.Time // when nothing could be done last, since others failed too, or nobody was to blame
@@ -76,10 +76,10 @@ func (r *Responders) nextStep(ctx context.Context, l *Ladder, m health.MonitorSt
 	}
 	l.returnToPostponed(now)
 	if l.Rung >= len(steps) { // it has none, or fewer than it had, or all are done
-		l.Told = true
+		l.ForPeople = true
 		return false
 	}
-	failure, fine := r.verify(ctx, l, m)
+	failure, fine := r.verifyAndNote(ctx, l, m)
 	if fine || ctx.Err() != nil {
 		return false
 	}
@@ -88,7 +88,7 @@ func (r *Responders) nextStep(ctx context.Context, l *Ladder, m health.MonitorSt
 		action := steps[l.Rung]
 		record := r.newRecord(action, l.Case, action.Responder(m.Name), now)
 		if action == Escalate {
-			l.Told = true
+			l.ForPeople = true
 			continue
 		}
 		if action == Failover && r.rescued(l) {
@@ -99,7 +99,7 @@ func (r *Responders) nextStep(ctx context.Context, l *Ladder, m health.MonitorSt
 		switch v := throttle.judge(r.log.Records(), record.ID, record.Resource, now); {
 		case unfit != "":
 			r.enter(ctx, record, ResultSkipped, unfit)
-		case r.holdsBack(l, action, v, now):
+		case r.waitIfUnused(l, action, v, now):
 			if v.reason != "" {
 				record.AllowedAgain = v.again
 				r.enter(ctx, record, ResultThrottled, v.reason)
@@ -117,14 +117,15 @@ func (r *Responders) nextStep(ctx context.Context, l *Ladder, m health.MonitorSt
 			}
 		}
 	}
-	l.Told = true
+	l.ForPeople = true
 	return false
 }
 
-// holdsBack says whether a ladder waits with the next step, because no database is active on its server, so no user is
-// affected. It waits for a throttled restart of the service if the next step is a restart of the machine, and in any
-// case until Wait after its failover, or after the beginning of the fault.
-func (r *Responders) holdsBack(l *Ladder, action Action, v verdict, now time.Time) bool {
+// waitIfUnused postpones the next step if no database is active on the ladder's server, so that no user is affected. It
+// sets when the step is due, notes why, and reports whether the ladder waits. A restart of the machine waits for a
+// throttled restart of the service. Every step waits until Wait after the failover, or after the beginning of the
+// fault.
+func (r *Responders) waitIfUnused(l *Ladder, action Action, v verdict, now time.Time) bool {
 	plan := r.plan()
 	if !kinds[action].restarts || r.opt.InUse == nil || r.opt.InUse(l.Server) {
 		return false
@@ -143,7 +144,7 @@ func (r *Responders) holdsBack(l *Ladder, action Action, v verdict, now time.Tim
 	l.Next = until
 	l.Note = fmt.Sprintf("no database is active on %s: %s waits until %s", l.Server, action.ID(),
 		until.UTC().Format(time.RFC3339))
-	l.Told = l.Told || until.Sub(now) > plan.Wait
+	l.ForPeople = l.ForPeople || until.Sub(now) > plan.Wait
 	return true
 }
 
@@ -168,9 +169,10 @@ func (l *Ladder) returnToPostponed(now time.Time) {
 // fresh is how old a result may be to count as current.
 const fresh = 10 * time.Second
 
-// verify runs the probe once more before a step, unless the probe has just failed. It says whether there is nothing to
-// do. Otherwise it returns the failure: the monitor's last one if it cannot run the probe.
-func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (failure *health.Result,
+// verifyAndNote runs the probe once more before a step, unless the probe has just failed. It notes on the ladder what
+// it finds, and whether people are needed. fine means that there is nothing to do for now; the ladder then waits.
+// Otherwise it returns the failure: the monitor's last one if it cannot run the probe.
+func (r *Responders) verifyAndNote(ctx context.Context, l *Ladder, m health.MonitorState) (failure *health.Result,
 	fine bool) {
 	result := m.LastResult
 	if result == nil || result.Type == health.Succeeded || r.opt.Now().Sub(result.End) >= fresh {
@@ -182,20 +184,21 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 	now := r.opt.Now()
 	if result.Type == health.Succeeded || r.cameBack(ctx, l) {
 		l.Note, l.Next = "the probe succeeds again: waiting for its monitor", now.Add(lookAgain)
-		l.Told = l.Told || now.Sub(l.Since) > r.plan().Wait // it does not come round
+		l.ForPeople = l.ForPeople || now.Sub(l.Since) > r.plan().Wait // it does not come round
 		return nil, true
 	}
 	if reason := l.blameless(result); reason != "" {
-		l.Note, l.Told, l.Next, l.held, l.blamed = reason, true, now.Add(lookAgain), now, now
+		l.Note, l.ForPeople, l.Next, l.held, l.blamed = reason, true, now.Add(lookAgain), now, now
 		return nil, true
 	}
-	l.Note = forPeople(result)
-	l.Told = l.Told || l.Note != ""
+	l.Note = needsPeople(result)
+	l.ForPeople = l.ForPeople || l.Note != ""
 	return result, false
 }
 
-// cameBack says whether a mailbox server works again before its monitor, which looks back over a minute, shows it: the
-// latest users' sign-ins have succeeded, and the server's own probe succeeds now.
+// cameBack runs the probe of a mailbox server, and reports whether the server works again before its monitor, which
+// looks back over a minute, shows it: the latest users' sign-ins have succeeded, and the server's own probe succeeds
+// now.
 func (r *Responders) cameBack(ctx context.Context, l *Ladder) bool {
 	if !l.seenByUsers() || r.opt.Users == nil {
 		return false
@@ -218,7 +221,7 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 	record.State = Started
 	// it was told that it is tried again
 	if r.alike(l, Record{ID: record.ID, Resource: record.Resource, Result: ResultFailed}) {
-		r.keep(ctx, &record)
+		r.putRecord(ctx, &record)
 	} else {
 		r.write(ctx, &record)
 	}

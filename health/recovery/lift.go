@@ -8,12 +8,12 @@ import (
 	"portico/health"
 )
 
-// release takes back what a ladder has done, as far as its servers are healthy, and says whether nothing is left. The
-// block of a mailbox server stays until that server's own monitor is healthy, whichever monitor caused the failover:
-// the ladder of the server's own monitor keeps the block.
+// release takes back what a ladder has done, as far as its servers are healthy, and reports whether nothing is left.
+// The block of a mailbox server stays until that server's own monitor is healthy, whichever monitor caused the
+// failover: the ladder of the server's own monitor keeps the block.
 func (r *Responders) release(ctx context.Context, l *Ladder, s snapshot) (done bool) {
 	if m, known := s.find(l.Monitor); known && m.Value == health.Disabled && len(l.Lift) > 0 &&
-		!r.seenWell(ctx, l, m) {
+		!r.probeDisabled(ctx, l, m) {
 		return false
 	}
 	self, watched := s.selfTest(l.Server)
@@ -21,10 +21,10 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s snapshot) (done b
 		r.handOver(ctx, l, self, s)
 	}
 	if watched && slices.Contains(l.Lift, Failover) && len(l.Unread) > 0 && self.Value == health.Healthy &&
-		!r.readable(ctx, l) {
+		!r.readUnread(ctx, l) {
 		return false
 	}
-	if watched && slices.Contains(l.Lift, Failover) && !steady(l, self) {
+	if watched && slices.Contains(l.Lift, Failover) && !updateSteady(l, self) {
 		l.Note = fmt.Sprintf("the server stays blocked until %s has succeeded %d times in a row", self.Probe,
 			steadyAfter)
 		return false
@@ -33,7 +33,7 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s snapshot) (done b
 		switch {
 		case self.ID() != l.Monitor:
 			r.handOver(ctx, l, self, s)
-		case self.Value != health.Disabled: // that a Disabled one is well, seenWell has found above
+		case self.Value != health.Disabled: // that a Disabled one is well, probeDisabled has found above
 			if l.Since.IsZero() {
 				l.Note = blockStays
 			}
@@ -47,9 +47,9 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s snapshot) (done b
 // failed others.
 const steadyAfter = 10
 
-// steady says whether a server now succeeds reliably, if it failed only some sign-ins when a ladder moved its users
-// away.
-func steady(l *Ladder, self health.MonitorState) bool {
+// updateSteady reports whether a server now succeeds reliably, if it failed only some sign-ins when a ladder moved its
+// users away. If the server has failed since, the ladder counts from zero.
+func updateSteady(l *Ladder, self health.MonitorState) bool {
 	users := l.Mixed || l.seenByUsers()
 	if !users || self.Value == health.Disabled {
 		return true
@@ -60,9 +60,9 @@ func steady(l *Ladder, self health.MonitorState) bool {
 	return self.WellInRow-l.wellBefore >= steadyAfter
 }
 
-// Holds returns why recovery keeps a mailbox server blocked although the monitor that caused it no longer fails, or
-// "".
-func (r *Responders) Holds(server string) string {
+// WhyBlocked returns why recovery keeps a mailbox server blocked although the monitor that caused it no longer fails,
+// or "".
+func (r *Responders) WhyBlocked(server string) string {
 	for _, l := range r.Ladders() {
 		if l.Server != server || !l.Since.IsZero() || !slices.Contains(l.Lift, Failover) {
 			continue
@@ -75,9 +75,9 @@ func (r *Responders) Holds(server string) string {
 	return ""
 }
 
-// Keeper returns the monitor whose ladder keeps a mailbox server blocked, or "". A monitor that still fails comes
-// first.
-func (r *Responders) Keeper(server string) (monitor string) {
+// BlockingMonitor returns the monitor whose ladder keeps a mailbox server blocked, or "". A monitor that still fails
+// comes first.
+func (r *Responders) BlockingMonitor(server string) (monitor string) {
 	for _, l := range r.Ladders() {
 		if l.Server == server && slices.Contains(l.Lift, Failover) && (monitor == "" || !l.Since.IsZero()) {
 			monitor = l.Monitor
@@ -89,9 +89,9 @@ func (r *Responders) Keeper(server string) (monitor string) {
 // blockStays is the note of a ladder that has nothing else to do.
 const blockStays = "the server stays blocked until this monitor is Healthy"
 
-// seenWell says whether the target of a Disabled monitor is well. It runs the probe once a minute, because a Disabled
-// monitor does not change.
-func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorState) bool {
+// probeDisabled runs the probe of a Disabled monitor, because a Disabled monitor does not change, and reports whether
+// it succeeds. After a failure it waits for a minute, and notes on the ladder why.
+func (r *Responders) probeDisabled(ctx context.Context, l *Ladder, m health.MonitorState) bool {
 	now := r.opt.Now()
 	if now.Before(l.Next) {
 		return false
@@ -108,23 +108,23 @@ func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorSt
 // handOver gives a ladder's block to the ladder of the server's own monitor. If the cause was a database that could
 // not be read, reading it must succeed before the block is lifted.
 func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.MonitorState, s snapshot) {
-	r.keepBlock(ctx, self)
+	r.adoptBlock(ctx, self)
 	m, _ := s.find(l.Monitor)
 	unread := l.Database != "" && m.LastFailure != nil && m.LastFailure.Dependency == health.InformationStore
-	kept := r.ladders[self.ID()]
-	if unread && !slices.Contains(kept.Unread, l.Database) {
-		kept.Unread = append(slices.Clip(kept.Unread), l.Database)
+	own := r.ladders[self.ID()]
+	if unread && !slices.Contains(own.Unread, l.Database) {
+		own.Unread = append(slices.Clip(own.Unread), l.Database)
 	}
-	if l.Mixed && !kept.Mixed && !l.seenByUsers() {
-		kept.Mixed, kept.wellBefore = true, l.wellBefore
+	if l.Mixed && !own.Mixed && !l.seenByUsers() {
+		own.Mixed, own.wellBefore = true, l.wellBefore
 	}
-	r.save(ctx, kept)
+	r.save(ctx, own)
 	r.dropBlock(ctx, l)
 }
 
-// readable says whether the mail of all databases that could not be read on a ladder's server can be read there now.
-// It looks each ten seconds.
-func (r *Responders) readable(ctx context.Context, l *Ladder) bool {
+// readUnread reads the databases whose mail could not be read on a ladder's server. If all can be read now, it clears
+// the list and reports true. Otherwise it notes the reason, and tries again after ten seconds.
+func (r *Responders) readUnread(ctx context.Context, l *Ladder) bool {
 	now := r.opt.Now()
 	if r.opt.Read == nil {
 		return true
@@ -144,8 +144,9 @@ func (r *Responders) readable(ctx context.Context, l *Ladder) bool {
 	return true
 }
 
-// keepBlock has the ladder of a mailbox server's own monitor lift the server's block, when that monitor is healthy.
-func (r *Responders) keepBlock(ctx context.Context, self health.MonitorState) {
+// adoptBlock gives the block of a mailbox server to the ladder of the server's own monitor, which lifts it when that
+// monitor is healthy.
+func (r *Responders) adoptBlock(ctx context.Context, self health.MonitorState) {
 	l := r.ladders[self.ID()]
 	if l == nil {
 		l = &Ladder{Case: Case{Monitor: self.ID(), Server: self.Target}, Note: blockStays}

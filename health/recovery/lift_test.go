@@ -182,14 +182,15 @@ func TestServerThatFlaps(t *testing.T) {
 	w.set(health.Unhealthy, health.Networking, id)
 	w.pass(6 * time.Minute)
 	w.compare("restart_service mbx1, failover mbx1", "")
-	if by := w.r.Keeper("mbx1"); by != "IMAP.Protocol/ImapSelfTestMonitor/mbx1" || w.r.Holds("mbx1") != "" {
-		t.Errorf("%q keeps it blocked: %q", by, w.r.Holds("mbx1"))
+	if by := w.r.BlockingMonitor("mbx1"); by != "IMAP.Protocol/ImapSelfTestMonitor/mbx1" ||
+		w.r.WhyBlocked("mbx1") != "" {
+		t.Errorf("%q keeps it blocked: %q", by, w.r.WhyBlocked("mbx1"))
 	}
 	w.flaps(id)
 	w.pass(time.Hour)
 	w.compare("", "")
-	if by, why := w.r.Keeper("mbx1"), w.r.Holds("mbx1"); by != "IMAP.Protocol/ImapSelfTestMonitor/mbx1" ||
-		why != "the server stays blocked until "+by+" is Healthy" || w.r.Keeper("mbx2") != "" {
+	if by, why := w.r.BlockingMonitor("mbx1"), w.r.WhyBlocked("mbx1"); by != "IMAP.Protocol/ImapSelfTestMonitor/mbx1" ||
+		why != "the server stays blocked until "+by+" is Healthy" || w.r.BlockingMonitor("mbx2") != "" {
 		t.Errorf("%q keeps it blocked: %q", by, why)
 	}
 	w.set(health.Unhealthy, health.Networking, id)

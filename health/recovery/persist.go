@@ -32,21 +32,21 @@ func (r *Responders) end(ctx context.Context, record Record, result Result, mess
 	return record
 }
 
-// write stores a record, and passes it to Options.Tell.
+// write stores a record, and passes it to Options.Recorded.
 func (r *Responders) write(ctx context.Context, record *Record) {
-	r.keep(ctx, record)
-	r.opt.Tell(*record)
+	r.putRecord(ctx, record)
+	r.opt.Recorded(*record)
 }
 
-// keep adds a record to the recovery log.
-func (r *Responders) keep(ctx context.Context, record *Record) {
+// putRecord adds a record to the recovery log.
+func (r *Responders) putRecord(ctx context.Context, record *Record) {
 	if err := r.log.put(ctx, record); err != nil {
 		r.opt.Failed(fmt.Errorf("recovery log: %w", err))
 	}
 }
 
-// kept is a ladder as the store has it.
-type kept struct {
+// savedLadder is a ladder as the store has it.
+type savedLadder struct {
 	text     string
 	revision uint64
 }
@@ -62,14 +62,14 @@ func (r *Responders) takeLadders() {
 		l := item.Value
 		if l.Monitor != item.Name {
 			r.opt.Failed(fmt.Errorf("read stored ladder %s: it belongs to monitor %q", item.Name, l.Monitor))
-			r.saved[item.Name] = kept{revision: item.Revision}
+			r.saved[item.Name] = savedLadder{revision: item.Revision}
 			continue
 		}
 		text, _ := json.Marshal(l) // it was JSON
 		if old := r.ladders[item.Name]; old != nil {
 			l.wellBefore, l.looked, l.held, l.blamed = old.wellBefore, old.looked, old.held, old.blamed
 		}
-		r.ladders[item.Name], r.saved[item.Name] = &l, kept{string(text), item.Revision}
+		r.ladders[item.Name], r.saved[item.Name] = &l, savedLadder{string(text), item.Revision}
 	}
 	for id, was := range r.saved {
 		if was.revision != 0 && !stored[id] && r.stored.Item(id).Revision == 0 {
@@ -102,7 +102,7 @@ func (r *Responders) save(ctx context.Context, l *Ladder) bool {
 		r.opt.Failed(fmt.Errorf("store a ladder: %w", err))
 		return true
 	}
-	r.saved[l.Monitor] = kept{string(text), item.Revision}
+	r.saved[l.Monitor] = savedLadder{string(text), item.Revision}
 	return true
 }
 

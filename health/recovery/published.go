@@ -8,14 +8,14 @@ import (
 )
 
 // show publishes the state of all ladders.
-func (r *Responders) show(told map[string]bool, paused bool) {
+func (r *Responders) show(forPeople map[string]bool, paused bool) {
 	shown := []Ladder{}
 	for _, id := range slices.Sorted(maps.Keys(r.ladders)) {
 		shown = append(shown, *r.ladders[id])
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.shown, r.told, r.paused = shown, told, paused
+	r.shown, r.forPeople, r.paused = shown, forPeople, paused
 }
 
 // Ladders lists the ladders that are in progress, or have something to take back, by monitor. They are copies.
@@ -40,5 +40,5 @@ func (r *Responders) ForPeople(m health.MonitorState) bool {
 	if _, climbs := r.current.Ladders[m.Name]; !climbs {
 		return true
 	}
-	return r.paused || r.current.Mode == Off || m.Value != health.Unhealthy || r.told[m.ID()]
+	return r.paused || r.current.Mode == Off || m.Value != health.Unhealthy || r.forPeople[m.ID()]
 }

@@ -14,7 +14,7 @@ import (
 const rescueEach = 10 * time.Second
 
 // rescue moves users to a sound copy, if there is one, whatever else a ladder waits for, because the users cannot
-// reach their mail. It says whether it has done anything. It tries again after rescueEach; the recovery log has one
+// reach their mail. It reports whether it has done anything. It tries again after rescueEach; the recovery log has one
 // record for attempts that end in the same way.
 func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorState, s snapshot) (done bool) {
 	plan, now := r.plan(), r.opt.Now()
@@ -27,7 +27,7 @@ func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorStat
 	if len(spare) == 0 && !r.standsBy(ctx, l.Case, s) {
 		return false
 	}
-	failure, fine := r.verify(ctx, l, m)
+	failure, fine := r.verifyAndNote(ctx, l, m)
 	if fine || ctx.Err() != nil || l.unfit(Failover, failure) != "" {
 		return false
 	}
@@ -40,13 +40,13 @@ func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorStat
 	throttle := plan.Throttles[Failover]
 	record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
 	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); v.reason != "" {
-		record.Excess, l.Told = v.reason, true // a throttle leaves nobody out, but people look
+		record.Excess, l.ForPeople = v.reason, true // a throttle leaves nobody out, but people look
 	}
 	return r.perform(ctx, l, Failover, record)
 }
 
 // standsBy says whether a database that a failover would move has a sound copy on another server: the server answers,
-// its own monitor is well, and its probe succeeds now.
+// its own monitor is well, and its probe succeeds now. It runs that probe.
 func (r *Responders) standsBy(ctx context.Context, c Case, s snapshot) bool {
 	if r.opt.Standby == nil {
 		return false
@@ -89,7 +89,7 @@ func (r *Responders) alike(l *Ladder, record Record) bool {
 // there too. The block of the server before becomes that server's own business.
 func (r *Responders) follow(ctx context.Context, l *Ladder, now Case, s snapshot) bool {
 	if !r.standsBy(ctx, now, s) {
-		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: an alert follows", now.Database,
+		l.Note, l.ForPeople = fmt.Sprintf("%s has moved to %s and fails there too: an alert follows", now.Database,
 			now.Server), true
 		return false
 	}

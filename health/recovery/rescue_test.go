@@ -42,7 +42,7 @@ func TestSkippedFailoverComesBack(t *testing.T) {
 func TestFailedFailoverComesBack(t *testing.T) {
 	w := newWorld(t)
 	told := 0
-	w.r.opt.Tell = func(Record) { told++ }
+	w.r.opt.Recorded = func(Record) { told++ }
 	w.ready("mbx2")
 	w.fail = map[Action]error{Failover: errors.New("no space left on device")}
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")

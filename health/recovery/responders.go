@@ -57,13 +57,13 @@ type Options struct {
 	Users func(server string) (well, mixed bool)
 	// Read reads the mail of a database's copy on a mailbox server, active or not. If nil, recovery takes every copy
 	// for readable.
-	Read   func(ctx context.Context, database, server string) error
-	Actors map[Action]Actor
-	Node   string           // this node's name; no other writer of the store has it
-	Store  store.Store      // keeps log and ladders
-	Now    func() time.Time // default time.Now
-	Tell   func(Record)     // called for each entry of the recovery log; it must not block
-	Failed func(error)      // called for what cannot be kept
+	Read     func(ctx context.Context, database, server string) error
+	Actors   map[Action]Actor
+	Node     string           // this node's name; no other writer of the store has it
+	Store    store.Store      // keeps log and ladders
+	Now      func() time.Time // default time.Now
+	Recorded func(Record)     // called for each entry of the recovery log; it must not block
+	Failed   func(error)      // called for what cannot be kept
 	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was
 	// restarted. It must not block.
 	Follow func(monitor string, until time.Time)
@@ -79,16 +79,16 @@ type Responders struct {
 	log    *Log
 	stored *store.Mirror[Ladder] // by monitor
 
-	acting  chan struct{}      // held by whoever acts, so that one acts at a time; taken before mu, see turn
-	ladders map[string]*Ladder // by monitor; acting guards the map and the ladders
-	saved   map[string]kept    // what the store has of each ladder; acting guards it
-	foreign map[uint64]wait    // by record: steps of other nodes that are in progress; acting guards it
+	acting  chan struct{}          // held by whoever acts, so that one acts at a time; taken before mu, see turn
+	ladders map[string]*Ladder     // by monitor; acting guards the map and the ladders
+	saved   map[string]savedLadder // what the store has of each ladder; acting guards it
+	foreign map[uint64]wait        // by record: steps of other nodes that are in progress; acting guards it
 
-	mu      sync.Mutex // guards what follows
-	current Plan
-	shown   []Ladder        // copies
-	told    map[string]bool // monitors that are for people
-	paused  bool            // nothing may be done
+	mu        sync.Mutex // guards what follows
+	current   Plan
+	shown     []Ladder        // copies
+	forPeople map[string]bool // monitors that are for people
+	paused    bool            // nothing may be done
 }
 
 // storedLadders is where the store keeps ladders, by monitor.
@@ -99,8 +99,8 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Tell == nil {
-		o.Tell = func(Record) {}
+	if o.Recorded == nil {
+		o.Recorded = func(Record) {}
 	}
 	if o.Helped == nil {
 		o.Helped = func(Record) {}
@@ -117,7 +117,7 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 	}
 	r := &Responders{
 		opt: o, owner: Owner{o.Node, o.Now()}, log: log, acting: make(chan struct{}, 1), current: Plan{Mode: Off},
-		ladders: make(map[string]*Ladder), saved: make(map[string]kept),
+		ladders: make(map[string]*Ladder), saved: make(map[string]savedLadder),
 	}
 	r.stored, err = store.NewMirror(ctx, store.SetOf[Ladder](o.Store, storedLadders), store.MirrorOptions{
 		Failed: func(err error) { r.opt.Failed(fmt.Errorf("read stored ladder: %w", err)) },
@@ -199,18 +199,20 @@ func (r *Responders) look(ctx context.Context) {
 	}
 	leads := s.leaders()
 	monitors := make(map[string]health.MonitorState)
-	told, done := make(map[string]bool), false
+	forPeople, off, done := make(map[string]bool), make(map[string]bool), false
 	for _, m := range all {
 		monitors[m.ID()] = m
-		if told[m.ID()] = r.off(m); !told[m.ID()] {
-			r.begin(m, s)
+		if r.off(m) {
+			off[m.ID()], forPeople[m.ID()] = true, true
+			continue
 		}
+		r.begin(m, s)
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(r.ladders), func(a, b string) int { return compareRank(a, b) }) {
 		l := r.ladders[id]
 		m, known := monitors[id]
 		switch {
-		case told[id]: // recovery of its server is off: the ladder stays as it is
+		case off[id]: // recovery of its server is off: the ladder stays as it is
 			continue
 		case r.doneElsewhere(l): // its owner stores how it has ended
 		case !known, m.Well(), m.Value == health.Disabled:
@@ -223,9 +225,9 @@ func (r *Responders) look(ctx context.Context) {
 			done = r.visit(ctx, l, m, s, leads)
 			r.save(ctx, l)
 		}
-		told[id] = l.Told
+		forPeople[id] = l.ForPeople
 	}
-	r.show(told, false)
+	r.show(forPeople, false)
 }
 
 // off says whether nothing may be done about the mailbox server that a monitor looks at.
@@ -256,10 +258,10 @@ func (r *Responders) endFault(ctx context.Context, l *Ladder, m health.MonitorSt
 	if l.Since.IsZero() || m.Value != health.Healthy && m.Value != health.Degraded {
 		return
 	}
-	if !l.Told {
+	if !l.ForPeople {
 		r.helped(l)
 	}
-	l.Since, l.Rung, l.Next, l.Told, l.Escalated, l.Postponed, l.Due = time.Time{}, 0, time.Time{}, false, false,
+	l.Since, l.Rung, l.Next, l.ForPeople, l.Escalated, l.Postponed, l.Due = time.Time{}, 0, time.Time{}, false, false,
 		0, time.Time{}
 	l.held, l.blamed = time.Time{}, time.Time{}
 	r.save(ctx, l)
@@ -287,22 +289,22 @@ func (r *Responders) Escalated(ctx context.Context, monitors []string, who strin
 		return
 	}
 	defer r.endTurn()
-	var told []string
+	var newly []string
 	for _, id := range slices.SortedFunc(slices.Values(monitors), compareRank) {
 		if l := r.ladders[id]; l != nil && !l.Escalated {
 			l.Escalated = true
 			r.save(ctx, l)
-			told = append(told, id)
+			newly = append(newly, id)
 		}
 	}
-	if len(told) == 0 {
+	if len(newly) == 0 {
 		return
 	}
 	message := "told: " + who
-	if others := told[1:]; len(others) > 0 {
+	if others := newly[1:]; len(others) > 0 {
 		message += "; also of " + strings.Join(others, ", ")
 	}
-	record := r.newRecord(Escalate, r.ladders[told[0]].Case, Escalate.Responder(nameOf(told[0])), r.opt.Now())
+	record := r.newRecord(Escalate, r.ladders[newly[0]].Case, Escalate.Responder(nameOf(newly[0])), r.opt.Now())
 	r.enter(ctx, record, ResultSucceeded, message)
 }
 
@@ -358,10 +360,10 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	case health.Outdated(m, s.active):
 		l.Note = "it has moved to " + s.active(m.Target) + " since it failed: waiting for its probe"
 	case common != "":
-		l.Note, l.Told, l.held = common, true, r.opt.Now()
+		l.Note, l.ForPeople, l.held = common, true, r.opt.Now()
 		return first && r.rescue(ctx, l, m, s)
 	case blameless != "":
-		l.Note, l.Told, l.held, l.blamed = blameless, true, r.opt.Now(), r.opt.Now()
+		l.Note, l.ForPeople, l.held, l.blamed = blameless, true, r.opt.Now(), r.opt.Now()
 	case l.settles(m, r.opt.Now()):
 		l.Note = "nothing prevents recovery any more: waiting for its probe"
 	case moved:
@@ -374,7 +376,8 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	case !first:
 		l.Note = lead + " is handled first"
 		other := r.ladders[lead]
-		l.Told = l.Told || other != nil && other.Told || other == nil && r.opt.Now().Sub(l.Since) > r.plan().Wait
+		l.ForPeople = l.ForPeople || other != nil && other.ForPeople ||
+			other == nil && r.opt.Now().Sub(l.Since) > r.plan().Wait
 	default:
 		return r.nextStep(ctx, l, m)
 	}

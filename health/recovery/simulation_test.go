@@ -97,7 +97,7 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 				return health.LatestWell(summary), summary.Mixed()
 			},
 			Failed: func(err error) { t.Error(err) }, Verify: n.verify,
-			Tell: func(r Record) {
+			Recorded: func(r Record) {
 				n.mu.Lock()
 				defer n.mu.Unlock()
 				n.records = append(n.records, r)

@@ -37,7 +37,7 @@ func TestFlappingServerIsBetterThanNone(t *testing.T) {
 	w.pass(lookEach)
 	w.compare("restart_service mbx2", "")
 	for _, l := range w.r.Ladders() {
-		if l.Server == "mbx1" || w.r.Holds("mbx1") != "" {
+		if l.Server == "mbx1" || w.r.WhyBlocked("mbx1") != "" {
 			t.Errorf("it still keeps a block: %+v", l)
 		}
 	}

@@ -74,7 +74,7 @@ func recoveryMode(s admin.RecoveryState) string {
 		return "No monitor needs recovery." + off
 	}
 	for _, l := range s.Ladders {
-		if l.Begun != 0 || !l.Told && !l.Since.IsZero() {
+		if l.Begun != 0 || !l.ForPeople && !l.Since.IsZero() {
 			return "Recovery is in progress." + off
 		}
 	}
@@ -110,11 +110,11 @@ func nextStep(s admin.RecoveryState, l recovery.Ladder) string {
 		return strings.TrimSpace(name + "in progress")
 	case !l.Due.IsZero() && l.Postponed < len(steps):
 		return steps[l.Postponed].ID() + " at " + table.Time(l.Due)
-	case l.Told && l.Escalated && s.Tells:
+	case l.ForPeople && l.Escalated && s.Tells:
 		return "alert sent"
-	case l.Told && !s.Tells:
+	case l.ForPeople && !s.Tells:
 		return "no step left; the alert is only in the log, because health.escalate is empty"
-	case l.Told:
+	case l.ForPeople:
 		return "no step left; an alert follows"
 	case l.Since.IsZero():
 		return "none: the monitor is healthy"

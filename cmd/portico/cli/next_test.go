@@ -24,7 +24,7 @@ func TestNextStepOfRecovery(t *testing.T) {
 		change(&l)
 		return l
 	}
-	told := of(func(l *recovery.Ladder) { l.Rung, l.Told = 3, true })
+	told := of(func(l *recovery.Ladder) { l.Rung, l.ForPeople = 3, true })
 	for _, c := range []struct {
 		l     recovery.Ladder
 		tells bool
@@ -34,7 +34,7 @@ func TestNextStepOfRecovery(t *testing.T) {
 		{of(func(l *recovery.Ladder) { l.Begun = 7 }), true, "RestartService in progress"},
 		{told, true, "no step left; an alert follows"},
 		{told, false, "no step left; the alert is only in the log, because health.escalate is empty"},
-		{of(func(l *recovery.Ladder) { l.Rung, l.Told, l.Escalated = 3, true, true }), true, "alert sent"},
+		{of(func(l *recovery.Ladder) { l.Rung, l.ForPeople, l.Escalated = 3, true, true }), true, "alert sent"},
 	} {
 		s.Tells = c.tells
 		if got := nextStep(s, c.l); got != c.want {

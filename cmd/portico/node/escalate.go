@@ -38,7 +38,7 @@ func (a *alerting) start() (err error) {
 		Monitors: a.monitors, Ready: a.recovery.responders.ForPeople, Active: a.mailbox.activeOn,
 		Sinks:  a.sinks(config),
 		Common: config.Health.Recovery.CommonCausePercent, Gather: config.Health.Escalate.Gather,
-		Stored: &a.store.alerts, Node: nodeName(), Tried: a.tried, Told: a.escalated,
+		Stored: &a.store.alerts, Node: nodeName(), Tried: a.tried, Sent: a.escalated,
 		Nodes:  func() []string { return a.config.current().nodeNames() },
 		Failed: a.log.reporter("cannot send an alert"),
 		Bundle: func(ctx context.Context, alert health.Alert) (string, error) {

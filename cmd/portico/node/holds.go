@@ -14,7 +14,7 @@ import (
 // unusable lists why databases cannot move to a server, although users are served elsewhere: recovery's block, Failed
 // copies.
 func (r *recovering) unusable(server string) (all []string) {
-	if why := r.responders.Holds(server); why != "" {
+	if why := r.responders.WhyBlocked(server); why != "" {
 		all = append(all, "activation is blocked on "+server+": "+why)
 	}
 	for _, copied := range r.mailbox.active.Copies() {
@@ -34,7 +34,7 @@ func (r *recovering) barred(server string) string {
 		if b.Who != "" {
 			word += " (" + b.Who + ")"
 		}
-		if why := r.responders.Holds(server); why != "" && b.By == byHealth {
+		if why := r.responders.WhyBlocked(server); why != "" && b.By == byHealth {
 			word += ": " + why
 		}
 		all = append(all, word)
@@ -54,7 +54,7 @@ func (r *recovering) blocker(server string, b backend.Blocker) admin.Blocker {
 	if b.By != byHealth {
 		return shown
 	}
-	shown.Monitor, shown.Why = r.responders.Keeper(server), r.responders.Holds(server)
+	shown.Monitor, shown.Why = r.responders.BlockingMonitor(server), r.responders.WhyBlocked(server)
 	for _, m := range r.monitoring.engine.Monitors() {
 		switch {
 		case m.ID() != shown.Monitor:
