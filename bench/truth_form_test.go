@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -155,7 +156,10 @@ func TestGuessedTags(t *testing.T) {
 	const seed = 1
 	guess := rand.New(rand.NewPCG(0, seed))
 	next := uint64(0)
+	var mu sync.Mutex // the liar has a goroutine for each connection
 	more := func() string {
+		mu.Lock()
+		defer mu.Unlock()
 		next += 1 + guess.Uint64N(tagStep)
 		return string(appendTag(nil, next))
 	}
