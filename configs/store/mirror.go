@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -138,10 +137,20 @@ func (m *Mirror[T]) Tell() {
 func (m *Mirror[T]) All() []Item[T] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := slices.Collect(maps.Values(m.items))
-	all = slices.DeleteFunc(all, func(item Item[T]) bool { return item.Err != nil })
-	slices.SortFunc(all, func(a, b Item[T]) int { return strings.Compare(a.Name, b.Name) })
+	all := make([]Item[T], 0, len(m.items))
+	for _, name := range slices.Sorted(maps.Keys(m.items)) { // names are smaller than items
+		if item := m.items[name]; item.Err == nil {
+			all = append(all, item)
+		}
+	}
 	return all
+}
+
+// Len is the number of entries, also of those that cannot be read.
+func (m *Mirror[T]) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.items)
 }
 
 // Item returns an entry from memory, with revision 0 if it does not exist.

@@ -47,8 +47,8 @@ func (r *Responders) waitForForeign(ctx context.Context) {
 		}
 	}
 	begun := r.begunSteps()
-	for _, record := range r.log.Records() {
-		if record.State != Started || begun[record.Instance] || !r.isForeign(record.owner()) {
+	for _, record := range r.log.Started() {
+		if begun[record.Instance] || !r.isForeign(record.owner()) {
 			continue
 		}
 		if note(record.Instance, record.owner()); !r.lasts(record.Instance) {

@@ -87,6 +87,7 @@ type Log struct {
 
 	mu      sync.Mutex // guards what follows
 	records []Record   // the oldest first; never changed in place
+	started []Record   // those of them in the state Started; never changed in place
 	unsaved map[uint64]Record
 	last    uint64
 }
@@ -126,7 +127,12 @@ func (l *Log) take() {
 		records = slices.AppendSeq(records, maps.Values(l.unsaved))
 		slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Instance, b.Instance) })
 	}
-	l.records = records[max(len(records)-maxRecords, 0):]
+	l.records, l.started = records[max(len(records)-maxRecords, 0):], nil
+	for _, r := range l.records {
+		if r.State == Started {
+			l.started = append(l.started, r)
+		}
+	}
 	if n := len(records); n > 0 {
 		l.last = max(l.last, records[n-1].Instance)
 	}
@@ -137,6 +143,14 @@ func (l *Log) Records() []Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.records)
+}
+
+// Started lists the entries of steps that are not over, the oldest first. It is asked every second, so it copies none:
+// the caller must not change it.
+func (l *Log) Started() []Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.started
 }
 
 // put writes a record; one without a number is new. On an error of the disk, the record is in memory only.
@@ -155,9 +169,11 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 	}
 	l.mu.Unlock()
 	l.stored.Tell()
-	items := l.stored.All()
-	for _, old := range items[:max(len(items)-maxRecords, 0)] {
-		l.stored.Remove(ctx, old) // else it goes at another time
+	if more := l.stored.Len() - maxRecords; more > 0 {
+		items := l.stored.All()
+		for _, old := range items[:min(more, len(items))] {
+			l.stored.Remove(ctx, old) // else it goes at another time
+		}
 	}
 	return err
 }
