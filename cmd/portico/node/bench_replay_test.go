@@ -241,7 +241,7 @@ func TestReplayMistakes(t *testing.T) {
 		"no such file":              {"bench", "profile", "from-log", "nowhere.LOG"},
 		"must be 1 to":              {"bench", "profile", "from-log", "--sessions", "0", log},
 		"not a recording":           append(slices.Clone(run), "--replay", log),
-		"--sessions and --replay":   append(slices.Clone(run), "--replay", log, "--sessions", "5"),
+		"sessions has no effect":    append(slices.Clone(run), "--replay", log, "--sessions", "5"),
 		"speed":                     append(slices.Clone(run), "--speed", "2"),
 	}
 	for _, says := range slices.Sorted(maps.Keys(mistakes)) {

@@ -62,8 +62,8 @@ func TestNoAddressWithAPassword(t *testing.T) {
 		for _, verb := range []string{"run", "clean"} {
 			refused("user part", slices.Concat([]string{"bench", verb, "--target", address}, signIn)...)
 		}
-		for _, flag := range []string{"--source", "--metrics", "--server-name"} {
-			refused("user part", append(run, flag, address)...)
+		for _, flag := range []string{"--source", "--metrics", "--tls implicit --server-name"} {
+			refused("user part", slices.Concat(run, strings.Fields(flag), []string{address})...)
 		}
 		refused("user part", "bench", "sink", "--listen", address)
 		refused("user part", "test", "imap", address, "--user", "u", "--password-file", password)
