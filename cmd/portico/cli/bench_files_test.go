@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -75,6 +76,9 @@ func TestResultFileIsDropped(t *testing.T) {
 
 // TestBenchHangUp: if the terminal goes away, the run still reports, and says that it was ended early.
 func TestBenchHangUp(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // tests that run under nohup ignore it
+	t.Cleanup(func() { signal.Stop(heard) })
 	addr, passwords := testkit.Sink(t)
 	metrics := "127.0.0.1:" + testkit.FreePort(t)
 	type outcome struct {
