@@ -118,7 +118,7 @@ func (m *ActiveManager) followMove(ctx context.Context, name string, o FollowOpt
 }
 
 // endAll ends sessions until no sign-in is in progress that may become another one. A sign-in to where users are no
-// longer ends by itself in time; late is told of each minute that it takes. It returns false if ctx ends first.
+// longer ends by itself in time; late is called after each minute that it takes. It returns false if ctx ends first.
 func endAll(ctx context.Context, quiet <-chan struct{}, end func(), late func(error)) bool {
 	for {
 		err := waitForSignIns(ctx, quiet)

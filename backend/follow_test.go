@@ -264,7 +264,7 @@ func TestStateByAnotherWriterIsFollowed(t *testing.T) {
 		noEnd := func(string) {}
 		do(other.MoveUser(ctx, "ann", "db2", noEnd))
 		f.compare(t, "ann moved to db2", "sessions of ann end")
-		if database, _ := f.MovedUser("ann"); database != "db2" {
+		if database := f.movedTo("ann"); database != "db2" {
 			t.Errorf("ann is in %q", database)
 		}
 		do(other.MoveUser(ctx, "ann", "", noEnd))

@@ -82,19 +82,13 @@ func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u 
 	}
 }
 
-// movedTo is MovedUser, with "" for none.
+// movedTo returns the database that MoveUser put a user into, if that database is configured, and else "".
 func (m *ActiveManager) movedTo(user string) string {
-	if database, ok := m.MovedUser(user); ok {
-		return database
-	}
-	return ""
-}
-
-// MovedUser returns the database that MoveUser put a user into, if that database is configured.
-func (m *ActiveManager) MovedUser(user string) (database string, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	database, ok = m.movedUsers[user]
-	d := m.databases[database]
-	return database, ok && d != nil && d.configured
+	database := m.movedUsers[user]
+	if d := m.databases[database]; d == nil || !d.configured {
+		return ""
+	}
+	return database
 }

@@ -23,7 +23,7 @@ const (
 // lockTimeout is how long Open waits for an ending process to release the lock.
 const lockTimeout = 2 * time.Second
 
-// File is a store in a folder. Besides the methods of a Store, it makes copies of itself; see backup.go.
+// File is a store in a folder. Besides the methods of a Store, it makes backups; see backup.go.
 type File struct {
 	*memory
 	dir      string

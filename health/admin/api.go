@@ -140,12 +140,17 @@ func change[Body, Out any](api huma.API, id, path, summary string, do func(ctx c
 }
 
 // lasting lets a request go on whatever becomes of who asked for it: a move takes as long as its sessions need.
-func lasting(of huma.Context, next func(huma.Context)) {
-	_, w := humago.Unwrap(of)
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(moveTime + writeTimeout))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(of.Context()), moveTime)
+func lasting(request huma.Context, next func(huma.Context)) {
+	within(context.WithoutCancel(request.Context()), moveTime, request, next)
+}
+
+// within gives a request a time of its own, and the time to send its answer.
+func within(ctx context.Context, d time.Duration, request huma.Context, next func(huma.Context)) {
+	_, w := humago.Unwrap(request)
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + writeTimeout))
+	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	next(huma.WithContext(of, ctx))
+	next(huma.WithContext(request, ctx))
 }
 
 func answered[Out any](value Out, err error) (*answer[Out], error) {

@@ -23,7 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-var updateDescription = flag.Bool("update-description", false, "write openapi.json anew, if it only grows")
+var updateDescription = flag.Bool("update-description", false, "write openapi.json, if it only grows")
 
 // The description that a node serves is that of its handlers, and has only grown.
 func TestDescription(t *testing.T) {

@@ -61,12 +61,12 @@ type LogRule struct {
 
 // LogFilter says which.
 type LogFilter struct {
-	User    string  `json:"user,omitempty"` // * is any characters, ? is one
-	IP      string  `json:"ip,omitempty"`   // an address or a network
-	Server  string  `json:"server,omitempty"`
-	Session string  `json:"session,omitempty"`
-	Command string  `json:"command,omitempty"`
-	Slower  float64 `json:"slower,omitempty"` // seconds of server time, at least
+	User    string  `json:"user,omitempty" query:"user"` // * is any characters, ? is one
+	IP      string  `json:"ip,omitempty" query:"ip"`     // an address or a network
+	Server  string  `json:"server,omitempty" query:"server"`
+	Session string  `json:"session,omitempty" query:"session"`
+	Command string  `json:"command,omitempty" query:"command"`
+	Slower  float64 `json:"slower,omitempty" query:"slower"` // seconds of server time, at least
 }
 
 // filter is the log's own form.
@@ -107,17 +107,7 @@ func (f RowFormat) format() protolog.Format {
 // LogQuery asks for rows that fit all that is given.
 type LogQuery struct {
 	RowFormat
-	User    string  `query:"user"`
-	IP      string  `query:"ip"`
-	Server  string  `query:"server"`
-	Session string  `query:"session"`
-	Command string  `query:"command"`
-	Slower  float64 `query:"slower"` // seconds of server time, at least
-}
-
-func (q *LogQuery) filter() protolog.Filter {
-	return LogFilter{User: q.User, IP: q.IP, Server: q.Server, Session: q.Session, Command: q.Command,
-		Slower: q.Slower}.filter()
+	LogFilter
 }
 
 func logRule(r protolog.Rule) LogRule {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"portico/health"
 	"portico/health/catalogue"
@@ -103,8 +102,8 @@ func resultRow(server string, r *health.Result) ResultRow {
 // probeTime is how long a run by hand may take in all.
 const probeTime = 15 * time.Minute
 
-// ofProbe is a request about one probe.
-type ofProbe struct {
+// ByProbe is a request about one probe.
+type ByProbe struct {
 	Set   string `path:"set"`
 	Probe string `path:"probe"`
 }
@@ -114,7 +113,7 @@ func probeRoutes(api huma.API, p Probes) {
 	get(api, "list-probes", PathProbes, "List the probes with their latest results",
 		func(_ context.Context, of *ofServer) ([]ProbeRow, error) { return ProbeRows(p, "", "", of.Server), nil })
 	get(api, "show-probe", PathProbe, "List a probe's latest results, for each target",
-		func(_ context.Context, of *ofProbe) ([]ProbeRow, error) {
+		func(_ context.Context, of *ByProbe) ([]ProbeRow, error) {
 			rows := ProbeRows(p, of.Set, catalogue.Canonical(of.Probe), "")
 			if len(rows) == 0 {
 				return nil, Unknown(fmt.Errorf("there is no probe %s/%s", of.Set, of.Probe))
@@ -122,17 +121,12 @@ func probeRoutes(api huma.API, p Probes) {
 			return rows, nil
 		})
 	op := operation(http.MethodPost, "run-probe", PathProbe, "Run a probe now")
-	op.Middlewares = huma.Middlewares{func(of huma.Context, next func(huma.Context)) {
-		_, w := humago.Unwrap(of)
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(probeTime + writeTimeout))
-		ctx, cancel := context.WithTimeout(of.Context(), probeTime)
-		defer cancel()
-		next(huma.WithContext(of, ctx))
+	op.Middlewares = huma.Middlewares{func(request huma.Context, next func(huma.Context)) {
+		within(request.Context(), probeTime, request, next)
 	}}
 	huma.Register(api, op, func(ctx context.Context, in *struct {
-		Set   string `path:"set"`
-		Probe string `path:"probe"`
-		Body  *ProbeRun
+		ByProbe
+		Body *ProbeRun
 	}) (*answer[[]ResultRow], error) {
 		var run ProbeRun
 		if in.Body != nil {
