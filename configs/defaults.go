@@ -13,7 +13,7 @@ func Default() *Config {
 		Admin: Admin{
 			Socket:         "/run/portico/admin.sock",
 			Address:        "127.0.0.1:8143",
-			SocketGroupMay: SocketRead,
+			SocketGroupMay: RightRead,
 		},
 		Routing: RoutingSingle,
 		Signin:  Signin{Mode: SigninPassthrough, Master: Master{Form: MasterAuthzid}},

@@ -77,6 +77,7 @@ func (v *validator) certificates() {
 		}
 	}
 	v.authorities("tls.client_ca", v.c.TLS.ClientCA)
+	v.authorities("admin.client_ca", v.c.Admin.ClientCA)
 	if a := v.c.Admin.TLS; a.Cert != "" && a.Key != "" {
 		v.pair("admin.tls", a)
 	}
@@ -89,6 +90,12 @@ func (v *validator) certificates() {
 			v.failKey(path, "%s", err)
 		} else {
 			v.secret(path, file)
+		}
+	}
+	if file := v.c.Admin.TokensFile; file != "" {
+		_, problems := readTokens(file)
+		for _, err := range problems {
+			v.failKey("admin.tokens_file", "%s", err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.c.MailboxServers)) {

@@ -31,30 +31,6 @@ type KeyPair struct {
 	Key  string `yaml:"key" file:"relative"`
 }
 
-// Admin configures how operators reach Portico.
-type Admin struct {
-	// Unix socket that serves the same HTTP as Address; "" for none
-	Socket    string  `yaml:"socket" file:"relative" reload:"no"`
-	Address   string  `yaml:"address" reload:"no"`        // HTTP; "" for none
-	TLS       KeyPair `yaml:"tls"`                        // for Address
-	TokenFile string  `yaml:"token_file" file:"relative"` // bearer token for Address; see ReadToken
-	// bearer token that may read but not change; without it, everybody on loopback may read
-	ReadTokenFile string `yaml:"read_token_file" file:"relative"`
-	// group whose members may open Socket; "" for none
-	SocketGroup    string      `yaml:"socket_group" reload:"no"`
-	SocketGroupMay SocketRight `yaml:"socket_group_may"`
-	AllowedHosts   []string    `yaml:"allowed_hosts"` // Host headers accepted besides loopback names
-}
-
-// SocketRight is what members of admin.socket_group may do.
-type SocketRight string
-
-// The right to change includes the right to read.
-const (
-	SocketRead   SocketRight = "read"
-	SocketChange SocketRight = "change"
-)
-
 // TLSMode is how a connection starts TLS.
 type TLSMode string
 
@@ -74,6 +50,5 @@ const (
 	TLS13 TLSVersion = "1.3"
 )
 
-func (TLSMode) choices() []string     { return texts(TLSNone, TLSStartTLS, TLSImplicit) }
-func (TLSVersion) choices() []string  { return texts(TLS12, TLS13) }
-func (SocketRight) choices() []string { return texts(SocketRead, SocketChange) }
+func (TLSMode) choices() []string    { return texts(TLSNone, TLSStartTLS, TLSImplicit) }
+func (TLSVersion) choices() []string { return texts(TLS12, TLS13) }

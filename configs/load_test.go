@@ -74,7 +74,9 @@ func TestEverything(t *testing.T) {
 		Admin: Admin{
 			Socket: dir + "/run/admin.sock", Address: "0.0.0.0:8143", TLS: pair,
 			TokenFile: dir + "/admin.token", AllowedHosts: []string{"portico.example.org", "192.0.2.1"},
-			ReadTokenFile: dir + "/read.token", SocketGroup: "mail", SocketGroupMay: SocketChange,
+			ReadTokenFile: dir + "/read.token", SocketGroup: "mail", SocketGroupMay: RightChange,
+			TokensFile: dir + "/tokens", ClientCA: dir + "/ca.crt",
+			ClientRights: map[string]Right{"ann": RightChange, "Monitoring, Inc.": RightRead},
 		},
 		MailboxServers: map[string]MailboxServer{
 			"mbx1.example.org": {

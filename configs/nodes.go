@@ -9,7 +9,7 @@ import (
 type Node struct {
 	Address   string `yaml:"address"`                    // URL of its admin.address
 	CA        string `yaml:"ca" file:"relative"`         // PEM; "" for the system's roots
-	TokenFile string `yaml:"token_file" file:"relative"` // its admin.token_file
+	TokenFile string `yaml:"token_file" file:"relative"` // a token of it with the right to change
 }
 
 // nodes checks the other nodes.

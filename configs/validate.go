@@ -171,9 +171,10 @@ var (
 	hostName = regexp.MustCompile(`^[\pL\pN]([\pL\pN.-]{0,251}[\pL\pN])?$`)
 )
 
+const nameRule = "a name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit"
+
 func (v *validator) name(path, name string) {
 	if !itemName.MatchString(name) {
-		v.failKey(path,
-			"a name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit")
+		v.failKey(path, nameRule)
 	}
 }

@@ -64,6 +64,7 @@ func (v *validator) admin() {
 	if a.SocketGroup != "" && a.Socket == "" {
 		v.failKey("admin.socket_group", "admin.socket is not set")
 	}
+	v.clientRights()
 	if a.Address == "" || !v.address("admin.address", a.Address, bindable) {
 		return
 	}
@@ -76,8 +77,26 @@ func (v *validator) admin() {
 	if a.TLS.Cert == "" && !v.unread("admin.tls.cert") {
 		v.fail("admin.address", "%s is not a loopback address: set admin.tls", a.Address)
 	}
-	if a.TokenFile == "" && !v.unread("admin.token_file") {
-		v.fail("admin.address", "%s is not a loopback address: set admin.token_file", a.Address)
+	known := []string{"admin.token_file", "admin.tokens_file", "admin.client_ca"}
+	if a.TokenFile+a.TokensFile+a.ClientCA == "" && !slices.ContainsFunc(known, v.unread) {
+		v.fail("admin.address", "%s is not a loopback address: set admin.token_file, admin.tokens_file or "+
+			"admin.client_ca", a.Address)
+	}
+}
+
+// clientRights checks who may use HTTP by certificate.
+func (v *validator) clientRights() {
+	a := v.c.Admin
+	switch {
+	case a.ClientCA == "" && len(a.ClientRights) > 0 && !v.unread("admin.client_ca"):
+		v.failKey("admin.client_rights", "admin.client_ca is not set: no certificate can be verified")
+	case a.ClientCA != "" && a.TLS.Cert == "" && !v.unread("admin.tls.cert"):
+		v.failKey("admin.client_ca", "admin.tls is not set: clients show certificates only over TLS")
+	case a.ClientCA != "" && len(a.ClientRights) == 0 && !v.unread("admin.client_rights"):
+		v.warn("admin.client_ca", "no certificate may do anything: name some in admin.client_rights")
+	}
+	if _, unnamed := a.ClientRights[""]; unnamed {
+		v.failKey("admin.client_rights", "a certificate's common name is not empty")
 	}
 }
 

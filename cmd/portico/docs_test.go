@@ -316,6 +316,7 @@ func loadExample(t *testing.T, example string) {
 	for name, content := range map[string]string{
 		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame",
 		"ldap.secret": "sesame", "health.password": "sesame",
+		"tokens":     "prometheus read sha256:" + strings.Repeat("0f", 32),
 		"ipmi.token": "sesame-open-yourself", "mx2.token": "sesame-open-yourself",
 		"directory.dsn": "postgres://portico:sesame@db.example.org/mail?sslmode=verify-full",
 	} {

@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -19,6 +20,10 @@ import (
 )
 
 const token = "correct-horse-battery"
+
+// allTokens are token, which may change things, and readToken.
+var allTokens = []Token{{Name: "admin.token", Hash: sha256.Sum256([]byte(token)), May: MayChange},
+	{Name: "read.token", Hash: sha256.Sum256([]byte(readToken)), May: MayRead}}
 
 // site is a running server with one listener.
 type site struct {
@@ -127,16 +132,18 @@ type far struct{ net.Listener }
 
 func (far) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8143} }
 
-func TestBeyondLoopbackIsRefusedWithoutTLSAndToken(t *testing.T) {
+// Beyond loopback a token may not be sent in plain text. Without any token nobody gets in: see
+// TestTokenBeyondLoopback.
+func TestBeyondLoopbackIsRefusedWithoutTLS(t *testing.T) {
 	config, _ := testkit.TLS(t)
 	for name, c := range map[string]struct {
 		access Access
 		ok     bool
 	}{
-		"nothing":    {Access{}, false},
-		"only TLS":   {Access{TLS: config}, false},
-		"only token": {Access{Token: token}, false},
-		"both":       {Access{TLS: config, Token: token}, true},
+		"nothing":     {Access{}, false},
+		"only TLS":    {Access{TLS: config}, true},
+		"only tokens": {Access{Tokens: allTokens}, false},
+		"both":        {Access{TLS: config, Tokens: allTokens}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, address := range []string{":0", "0.0.0.0:0", "[::]:0"} {
@@ -167,7 +174,7 @@ func TestBeyondLoopbackIsRefusedWithoutTLSAndToken(t *testing.T) {
 func TestTokenBeyondLoopback(t *testing.T) {
 	testkit.NoLeaks(t)
 	config, trust := testkit.TLS(t)
-	access := Access{TLS: config, Token: token}
+	access := Access{TLS: config, Tokens: allTokens}
 	ln := testkit.Listen(t)
 	s := open(t, far{ln}, Options{Access: access}, trust)
 	s.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -184,16 +191,23 @@ func TestTokenBeyondLoopback(t *testing.T) {
 			}
 		}
 	}
-	if err := s.server.Reload(Access{Token: token}); !errors.Is(err, ErrOpen) {
+	if err := s.server.Reload(Access{Tokens: allTokens}); !errors.Is(err, ErrOpen) {
 		t.Errorf("Reload without TLS: %v", err)
 	}
-	const next = "another-token-of-some-length"
-	if err := s.server.Reload(Access{TLS: config, Token: next}); err != nil {
-		t.Fatal(err)
-	}
-	for given, want := range map[string]int{token: http.StatusUnauthorized, next: http.StatusOK} {
-		if status, _, _ := s.get(t, "https", "localhost", "/livez", given); status != want {
-			t.Errorf("after Reload, %s: %d", given, status)
+	for _, step := range []struct {
+		tokens []Token
+		want   map[string]int
+	}{
+		{allTokens[1:], map[string]int{"": 401, token: 401, readToken: 200}},
+		{nil, map[string]int{"": 401, token: 401, readToken: 401}}, // the last token is withdrawn
+	} {
+		if err := s.server.Reload(Access{TLS: config, Tokens: step.tokens}); err != nil {
+			t.Fatal(err)
+		}
+		for given, want := range step.want {
+			if status, _, _ := s.get(t, "https", "localhost", "/livez", given); status != want {
+				t.Errorf("after Reload with %d tokens, %q: %d", len(step.tokens), given, status)
+			}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -25,12 +26,13 @@ const (
 
 // caller is whoever sends a request, and what that may do.
 type caller struct {
-	who  string // as the log names it
-	from string
-	may  Right
+	who   string // as the log names it
+	from  string
+	known bool // who is proven: by a token, a certificate or the kernel
+	may   Right
 }
 
-// anybody is who sends a request over TCP without a token.
+// anybody is who sends a request over TCP without a token or a certificate.
 const anybody = "anybody"
 
 // peer is the process at the other end of a Unix socket.
@@ -69,20 +71,28 @@ func connOf(r *http.Request) *slotConn {
 	return conn
 }
 
-// callerOf says who sends a request. On the socket it is a process of this machine; over TCP it is a token, or
-// anybody.
+// callerOf says who sends a request. On the socket it is a process of this machine; over TCP it is a token, a client
+// certificate, or anybody. A certificate without rights may do what anybody may.
 func (d *endpoint) callerOf(r *http.Request, a *Access) *caller {
 	if d.private {
 		return d.process(r, a)
 	}
 	c := &caller{who: anybody, from: r.RemoteAddr}
-	switch {
-	case fits(r, a.Token):
-		c.who, c.may = "token "+a.TokenName+behalf(r), MayChange
-	case fits(r, a.ReadToken):
-		c.who, c.may = "token "+a.ReadTokenName, MayRead
-	case d.loopback && a.ReadToken == "":
+	if d.loopback && !a.KnownOnly {
 		c.may = MayRead
+	}
+	token, certificate := a.tokenOf(r), a.certificateOf(r)
+	expired := token != nil && !token.Expires.IsZero() && !time.Now().Before(token.Expires)
+	switch {
+	case token != nil && !expired:
+		c.who, c.known, c.may = "token "+token.Name, true, token.May
+		if token.May == MayChange {
+			c.who += behalf(r)
+		}
+	case certificate != "":
+		c.who, c.known, c.may = "certificate "+certificate, true, max(c.may, a.Certificates[certificate])
+	case expired:
+		c.who = "expired token " + token.Name
 	}
 	return c
 }
@@ -94,6 +104,7 @@ const behalfHeader = "Portico-On-Behalf-Of"
 // the sender has written there is replaced.
 func PassOn(out *http.Request, in context.Context, node string) {
 	out.Header.Set(behalfHeader, Who(in)+" of node "+node)
+	out.Header.Del("Origin") // this node has judged it, and the other one has another name
 }
 
 // maxBehalf bounds what another node says of who asks, in bytes.
@@ -118,7 +129,7 @@ func behalf(r *http.Request) string {
 // process says who is at the other end of the socket. Portico's own user and root may do everything; the file's mode
 // lets only members of the socket's group in beside them.
 func (d *endpoint) process(r *http.Request, a *Access) *caller {
-	c := &caller{who: "whoever may open the socket", from: d.path, may: MayChange}
+	c := &caller{who: "whoever may open the socket", from: d.path, known: true, may: MayChange}
 	conn := connOf(r)
 	if conn == nil {
 		return c

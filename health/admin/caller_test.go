@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -41,7 +43,7 @@ func (s *site) do(t *testing.T, method, path, token, body string) int {
 // With a token for reading, nobody reads over TCP without one, and it changes nothing.
 func TestReadToken(t *testing.T) {
 	testkit.NoLeaks(t)
-	access := Access{Token: token, ReadToken: readToken}
+	access := Access{Tokens: allTokens, KnownOnly: true}
 	s := open(t, testkit.Listen(t), Options{Access: access, API: (&noted{}).api(),
 		Node: func(string) (http.Handler, error) { return nil, Unknown(errors.New("no such node")) }}, nil)
 	for _, c := range []struct {
@@ -59,6 +61,46 @@ func TestReadToken(t *testing.T) {
 			t.Errorf("%s %s with token %q: %d, want %d", c.method, c.path, c.token, got, c.want)
 		}
 	}
+}
+
+// Each token has a name of its own in the log, and counts until it expires. Only one that may change things can say for
+// whom.
+func TestNamedTokens(t *testing.T) {
+	testkit.NoLeaks(t)
+	var log testkit.Log
+	named := func(name string, may Right, expires time.Time) Token {
+		return Token{name, sha256.Sum256([]byte("token of " + name)), may, expires}
+	}
+	now := time.Now()
+	s := open(t, testkit.Listen(t), Options{API: (&noted{}).api(), Log: zerolog.New(&log), Access: Access{
+		Tokens: []Token{named("ann", MayChange, time.Time{}), named("bob", MayChange, now.Add(time.Hour)),
+			named("old", MayChange, now.Add(-time.Second)), named("prometheus", MayRead, time.Time{}),
+			{Name: "nothing", Hash: sha256.Sum256(nil), May: MayChange}}}}, nil)
+	for token, want := range map[string]int{"token of ann": 200, "token of bob": 200, "token of old": 401,
+		"token of prometheus": 403, "token of ": 401, "token of nobody": 401, " ": 401} {
+		if got := s.do(t, "POST", "/api/v1/servers/mbx1/unblock", token, ""); got != want {
+			t.Errorf("%q: %d, want %d", token, got, want)
+		}
+	}
+	for who, words := range map[string]string{"token ann": "change requested", "token bob": "change requested",
+		"expired token old": "change refused", "token prometheus": "change refused", "anybody": "change refused"} {
+		if line := lineWith(log.String(), `"who":"`+who+`"`); !strings.Contains(line, words) {
+			t.Errorf("%s: %q", who, line)
+		}
+	}
+	if strings.Contains(log.String(), "token of ") {
+		t.Errorf("a token is in the log: %s", log.String())
+	}
+}
+
+// lineWith returns the first line that has words in it.
+func lineWith(text, words string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, words) {
+			return line
+		}
+	}
+	return ""
 }
 
 // asUser runs f on a thread that has another user and group, as which f connects.
@@ -148,8 +190,7 @@ func TestChangesAreLogged(t *testing.T) {
 	var log testkit.Log
 	api := new(noted).api()
 	api.Servers = &remembering{}
-	options := Options{API: api, Log: zerolog.New(&log),
-		Access: Access{Token: token, TokenName: "admin.token"}}
+	options := Options{API: api, Log: zerolog.New(&log), Access: Access{Tokens: allTokens}}
 	tcp := open(t, testkit.Listen(t), options, nil)
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	ln, err := ListenUnix(testkit.Context(t), path, "")

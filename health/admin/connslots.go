@@ -4,13 +4,16 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // connSlots are the connections of one listener, at most max. If all slots are taken, a new connection replaces one
 // that is not being answered: one that has sent half a request, or none. If all are being answered, the reader that
 // has taken longest gives way.
 type connSlots struct {
-	max int
+	max       int
+	displaced prometheus.Counter
 
 	mu    sync.Mutex
 	conns map[*slotConn]struct{}
@@ -19,8 +22,8 @@ type connSlots struct {
 	ended bool
 }
 
-func newConnSlots(most int) *connSlots {
-	return &connSlots{max: most, conns: make(map[*slotConn]struct{}), freed: make(chan struct{})}
+func newConnSlots(most int, displaced prometheus.Counter) *connSlots {
+	return &connSlots{max: most, displaced: displaced, conns: make(map[*slotConn]struct{}), freed: make(chan struct{})}
 }
 
 // slotConn is a connection that has a slot.
@@ -52,6 +55,7 @@ func (p *connSlots) enter(conn net.Conn) *slotConn {
 		p.mu.Unlock()
 		if loser != nil {
 			loser.Close()
+			p.displaced.Inc()
 			continue
 		}
 		<-freed

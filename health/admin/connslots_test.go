@@ -68,7 +68,7 @@ func TestHalfRequestsGiveWay(t *testing.T) {
 
 // Who gives way: first whoever is not being answered, then the reader that takes longest; never a change.
 func TestWhoGivesWay(t *testing.T) {
-	p := newConnSlots(4)
+	p := newConnSlots(4, newMetrics(nil).displaced)
 	enter := func() *slotConn {
 		near, far := net.Pipe()
 		t.Cleanup(func() { far.Close() })
@@ -93,9 +93,11 @@ func TestWhoGivesWay(t *testing.T) {
 	entered := make(chan *slotConn)
 	go func() { entered <- enter() }()
 	change.Close()
-	if <-entered == nil {
-		t.Error("no place, though one is free")
+	last := <-entered
+	if last == nil {
+		t.Fatal("no place, though one is free")
 	}
+	last.answering(true) // so that it does not give way
 	go func() { entered <- enter() }()
 	p.end()
 	if <-entered != nil {

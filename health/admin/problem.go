@@ -30,7 +30,7 @@ const (
 	KindUnreachable Kind = "unreachable" // another node does not answer
 	KindFailed      Kind = "failed"      // Portico could not do its work: the log has more
 
-	KindUnauthenticated Kind = "unauthenticated" // it needs a token, or the admin socket
+	KindUnauthenticated Kind = "unauthenticated" // it needs a token, a certificate or the admin socket
 	KindForbidden       Kind = "forbidden"       // whoever asks may not do that
 	KindMisdirected     Kind = "misdirected"     // it names a host that is not ours
 )
@@ -56,9 +56,9 @@ var rowsOfKinds = map[Kind]kindRow{
 		"Ask that node itself, or look whether it runs."},
 	KindFailed: {http.StatusInternalServerError, "Portico could not do its work", "Look into Portico's log."},
 	KindUnauthenticated: {http.StatusUnauthorized, "Portico does not know who asks",
-		"Send a token, or use the admin socket."},
+		"Send a token, show a client certificate, or use the admin socket."},
 	KindForbidden: {http.StatusForbidden, "Not allowed for whoever asks",
-		"Ask with a token that may change things."},
+		"Ask as somebody who may do that."},
 	KindMisdirected: {http.StatusMisdirectedRequest, "The host name is not allowed",
 		"Add the host name to admin.allowed_hosts."},
 }

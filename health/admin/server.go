@@ -30,20 +30,22 @@ const (
 
 // Options is what a Server is built from, once.
 type Options struct {
-	Gatherer prometheus.Gatherer                     // what /metrics shows; required
-	Checks   []Check                                 // what /readyz asks, in this order
-	API      API                                     // what the API shows and does
-	Node     func(name string) (http.Handler, error) // the way to another node; nil: there is none
-	Access   Access                                  // the first; see Server.Reload
-	Log      zerolog.Logger                          // the zero value writes nothing
+	Gatherer   prometheus.Gatherer                     // what /metrics shows; required
+	Registerer prometheus.Registerer                   // for the server's own metrics; nil: there are none
+	Checks     []Check                                 // what /readyz asks, in this order
+	API        API                                     // what the API shows and does
+	Node       func(name string) (http.Handler, error) // the way to another node; nil: there is none
+	Access     Access                                  // the first; see Server.Reload
+	Log        zerolog.Logger                          // the zero value writes nothing
 }
 
 // Server answers HTTP. Its methods are safe for concurrent use.
 type Server struct {
-	pages  http.Handler
-	remote chan struct{} // slots of watchers over TCP
-	log    zerolog.Logger
-	access atomic.Pointer[Access]
+	pages   http.Handler
+	remote  chan struct{} // slots of watchers over TCP
+	log     zerolog.Logger
+	metrics *metrics
+	access  atomic.Pointer[Access]
 
 	refusals proxy.LogLimiter[string] // changes that were refused, by caller and address
 
@@ -66,7 +68,8 @@ func New(o Options) (*Server, error) {
 	if o.Gatherer == nil {
 		return nil, errors.New("admin: no metrics handler")
 	}
-	s := &Server{pages: pages(o), log: o.Log, remote: make(chan struct{}, maxRemoteWatchers)}
+	s := &Server{pages: pages(o), log: o.Log, remote: make(chan struct{}, maxRemoteWatchers),
+		metrics: newMetrics(o.Registerer)}
 	s.access.Store(&o.Access)
 	return s, nil
 }
@@ -92,7 +95,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	if d == nil {
 		return err
 	}
-	err = d.http.Serve(&listener{Listener: ln, endpoint: d, slots: newConnSlots(maxConnections)})
+	err = d.http.Serve(&listener{Listener: ln, endpoint: d, slots: newConnSlots(maxConnections, s.metrics.displaced)})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -111,6 +114,8 @@ func (s *Server) open(addr net.Addr) (*endpoint, error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          log.New(complaints{s.log}, "", 0),
+
+		DisableGeneralOptionsHandler: true, // it would answer before guard
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -60,7 +60,7 @@ func TestWatchingAnotherNodeGoesOn(t *testing.T) {
 		})
 		server, err := New(Options{
 			Gatherer: prometheus.NewRegistry(), Node: func(string) (http.Handler, error) { return other, nil },
-			Access: Access{Token: token},
+			Access: Access{Tokens: allTokens},
 		})
 		if err != nil {
 			t.Fatal(err)

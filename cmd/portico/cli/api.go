@@ -9,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portico/backend/secret"
-	"portico/configs"
 	"portico/health/admin"
 	"portico/health/admin/client"
 	"portico/health/admin/table"
@@ -20,10 +18,10 @@ import (
 // and the notes that they write to standard error.
 type apiCommand struct {
 	*output
-	admin     string // --admin
-	tokenFile string
-	node      string // --node: another Portico
-	server    string // --server: a mailbox server, or another Portico where that is an alias
+	credentials
+	admin  string // --admin
+	node   string // --node: another Portico
+	server string // --server: a mailbox server, or another Portico where that is an alias
 
 	notes  io.Writer
 	warned bool // that it asks at the default URL instead of the default socket
@@ -36,7 +34,7 @@ func apiFlags(cmd *cobra.Command, forms ...table.Form) *apiCommand {
 	flags.StringVar(&a.admin, "admin", "",
 		"`socket, URL or HOST:PORT` of the Portico to ask; the default is PORTICO_ADMIN, then "+client.DefaultSocket+
 			", then "+client.DefaultURL)
-	flags.StringVar(&a.tokenFile, "token-file", "", "`file` with the token, for a URL that needs one")
+	a.credentials.flags(flags)
 	flags.StringVar(&a.node, "node", "", "ask this other Portico, by its `name` under nodes in the configuration")
 	cmd.PreRun = func(cmd *cobra.Command, _ []string) { a.notes = cmd.ErrOrStderr() }
 	return a
@@ -81,19 +79,15 @@ func (a *apiCommand) client(ctx context.Context) (*client.Client, error) {
 	} else if server != "" {
 		return nil, fmt.Errorf("%s is a mailbox server: --server takes another Portico here, as --node does", server)
 	}
-	var token secret.Value
-	if a.tokenFile != "" {
-		text, err := configs.ReadToken(a.tokenFile)
-		if err != nil {
-			return nil, err
-		}
-		token = secret.Value(text)
+	by, err := a.credentials.read()
+	if err != nil {
+		return nil, err
 	}
 	where := a.where()
 	if err := client.CheckAddress(where); err != nil {
 		return nil, fmt.Errorf("--admin or PORTICO_ADMIN: %w", err)
 	}
-	asked := client.New(where, token)
+	asked := client.New(where, by)
 	if a.node != "" {
 		asked = asked.Of(a.node)
 	}

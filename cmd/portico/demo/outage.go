@@ -85,7 +85,8 @@ func SetOutage(ctx context.Context, dir, adminSocket, server string, outage back
 	if err != nil {
 		return change, err
 	}
-	err = client.New(socket, "").Post(ctx, "/outage", outageRequest{Server: server, Outage: outage}, &change)
+	asked := client.New(socket, client.Credentials{})
+	err = asked.Post(ctx, "/outage", outageRequest{Server: server, Outage: outage}, &change)
 	return change, err
 }
 

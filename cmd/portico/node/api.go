@@ -20,8 +20,8 @@ type apiServer struct {
 // startAPI opens the address and the socket of HTTP.
 func (s *service) startAPI() (err error) {
 	config, access := s.current().config, s.current().access
-	s.api.server, err = admin.New(admin.Options{Gatherer: s.metrics, Checks: s.checks(), API: s.nouns(),
-		Access: access, Log: s.log.Logger,
+	s.api.server, err = admin.New(admin.Options{Gatherer: s.metrics, Registerer: s.metrics, Checks: s.checks(),
+		API: s.nouns(), Access: access, Log: s.log.Logger,
 		Node: func(name string) (http.Handler, error) { return s.current().node(name) }})
 	if err != nil {
 		return err

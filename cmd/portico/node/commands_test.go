@@ -19,7 +19,7 @@ import (
 // TestDemoFailsOver does.
 var commandsWithoutResults = []string{
 	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "bench profile from-log",
-	"man", "help", "completion bash",
+	"man", "token new", "help", "completion bash",
 	"completion fish", "completion powershell", "completion zsh",
 }
 
@@ -86,6 +86,7 @@ var commandSamples = []struct{ command, args string }{
 	{"store backup", ""},
 	{"store show", ""},
 	{"store restore", "latest --config STOPPED"},
+	{"token list", "TOKENS"},
 	{"test imap", "127.0.0.1:1 --user ann --password-file PASSWORD"},
 	{"bench profile list", ""},
 	{"bench run", "--target SINK --users user%02d:1-3 --password-file BENCH --duration 100ms --sessions 3"},
@@ -113,6 +114,11 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 			t.Fatal(errs)
 		}
 	}
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	status, _, errs := command("token", "new", "ann", "--right", "read", "--file", tokens)
+	if status != cli.StatusFine {
+		t.Fatal(errs)
+	}
 	sink, passwords := testkit.Sink(t)
 	compare := filepath.Join(filepath.Dir(passwords), "compare.yaml")
 	plan := "rounds: 1\nwork: {profile: noop, users: user, password_file: " + passwords +
@@ -124,7 +130,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	run := benchReport(t, sink, passwords, "1")
 	rounds := benchReport(t, sink, passwords, "5")
 	fill := strings.NewReplacer("SINK", sink, "BENCH", passwords, "COMPARE", compare, "RUN", run, "ROUNDS", rounds,
-		"MACHINE2", otherMachine(t, run),
+		"MACHINE2", otherMachine(t, run), "TOKENS", tokens,
 		"FILE", file, "OTHER", otherFile, "STOPPED", stoppedFile, "PASSWORD", filepath.Join(w.dir, "health.password"))
 	t.Setenv("PORTICO_ADMIN", filepath.Join(w.dir, "admin.sock"))
 	t.Setenv("COLUMNS", "80")

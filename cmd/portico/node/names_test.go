@@ -328,7 +328,7 @@ func TestAdminAddress(t *testing.T) {
 			t.Errorf("%s: %d, %s%s", admin, status, out, errs)
 		}
 		if status, _, errs := command("server", "block", "mbx1", "--admin", admin); status != cli.StatusFailed ||
-			!strings.Contains(errs, "only with a token or over its socket") {
+			!strings.Contains(errs, "only with a token, a client certificate or over its socket") {
 			t.Errorf("%s: %d, %s", admin, status, errs)
 		}
 	}

@@ -4,19 +4,15 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"sync"
 
 	"portico/backend"
-	"portico/backend/secret"
 	"portico/configs"
-	"portico/health/admin"
 	"portico/proxy"
 	"portico/proxy/relay"
 	"portico/proxy/wire"
@@ -189,36 +185,4 @@ func networks(texts []string) []netip.Prefix {
 		all = append(all, netip.MustParsePrefix(text).Masked())
 	}
 	return all
-}
-
-// adminAccess returns who may use HTTP.
-func adminAccess(config configs.Admin) (admin.Access, error) {
-	access := admin.Access{AllowedHosts: config.AllowedHosts}
-	if config.TLS.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(config.TLS.Cert, config.TLS.Key)
-		if err != nil {
-			return access, fmt.Errorf("admin.tls: %w", err)
-		}
-		access.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
-	}
-	if config.TokenFile != "" {
-		token, err := configs.ReadToken(config.TokenFile)
-		if err != nil {
-			return access, fmt.Errorf("admin.token_file: %w", err)
-		}
-		access.Token, access.TokenName = secret.Value(token), filepath.Base(config.TokenFile)
-	}
-	if config.ReadTokenFile != "" {
-		token, err := configs.ReadToken(config.ReadTokenFile)
-		if err != nil {
-			return access, fmt.Errorf("admin.read_token_file: %w", err)
-		}
-		if access.ReadToken, access.ReadTokenName = secret.Value(token),
-			filepath.Base(config.ReadTokenFile); access.ReadToken == access.Token {
-			return access, errors.New("admin.read_token_file has the same token as admin.token_file, which " +
-				"allows changes")
-		}
-	}
-	access.SocketGroup = socketRights[config.SocketGroupMay]
-	return access, nil
 }

@@ -107,9 +107,9 @@ var tlsVersions = map[configs.TLSVersion]uint16{
 	configs.TLS13: tls.VersionTLS13,
 }
 
-var socketRights = map[configs.SocketRight]admin.Right{
-	configs.SocketRead:   admin.MayRead,
-	configs.SocketChange: admin.MayChange,
+var rights = map[configs.Right]admin.Right{
+	configs.RightRead:   admin.MayRead,
+	configs.RightChange: admin.MayChange,
 }
 
 var sqlDrivers = map[configs.SQLDriver]string{

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,11 +37,22 @@ type Client struct {
 	token secret.Value
 }
 
-// New returns a client of the Portico at a Unix socket, a URL or HOST:PORT. The token is for URL and HOST:PORT; "" is
-// none. New opens no connection.
-func New(where string, token secret.Value) *Client {
+// Credentials are for a URL and HOST:PORT; the zero value is none.
+type Credentials struct {
+	Token secret.Value
+	TLS   *tls.Config // the CA certificates to trust, and a client certificate; nil: the system's, and none
+}
+
+// New returns a client of the Portico at a Unix socket, a URL or HOST:PORT. It opens no connection.
+func New(where string, by Credentials) *Client {
 	if base, isURL := baseOf(where); isURL {
-		return &Client{http: &http.Client{CheckRedirect: asItIs}, base: base, where: secret.URL(where), token: token}
+		c := &Client{http: &http.Client{CheckRedirect: asItIs}, base: base, where: secret.URL(where), token: by.Token}
+		if by.TLS != nil {
+			transport := http.DefaultTransport.(*http.Transport).Clone()
+			transport.TLSClientConfig = by.TLS
+			c.http.Transport = transport
+		}
+		return c
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer

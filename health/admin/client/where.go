@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -102,11 +103,14 @@ func (s said) Unwrap() error { return s.error }
 
 // wordsOf explains the usual errors of connections.
 func wordsOf(err error) error {
+	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return said{err, "the socket does not exist; is Portico running? --admin or PORTICO_ADMIN selects another one"}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return said{err, "nothing listens there; is Portico running? --admin or PORTICO_ADMIN selects another one"}
+	case errors.As(err, &unknown):
+		return said{err, "its certificate is not of a CA that this machine trusts; --ca or PORTICO_CA names one"}
 	case errors.Is(err, fs.ErrPermission):
 		return said{err, "permission denied; run the command as root or as Portico's user"}
 	}
@@ -117,8 +121,8 @@ func wordsOf(err error) error {
 func (c *Client) refused(status int, text string) error {
 	switch {
 	case status == http.StatusUnauthorized:
-		return fmt.Errorf("the Portico at %s accepts this request only with a token or over its socket: give "+
-			"--token-file, or --admin with the socket", c.where)
+		return fmt.Errorf("the Portico at %s accepts this request only with a token, a client certificate or "+
+			"over its socket: give --token-file, --cert, or --admin with the socket", c.where)
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:
 		return fmt.Errorf("the program at %s does not know this request: it is another version of Portico, or "+
 			"not Portico", c.where)
