@@ -32,6 +32,10 @@ lint: ## gofmt, go vet, staticcheck, a build for macOS, govulncheck
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
+.PHONY: soak
+soak: ## simulate a week of faults under recovery, without the race detector (a minute)
+	go test -count 1 -v -run 'Week|Day|Throttling' ./health/recovery -whole
+
 # RECORD=1 makes the figures the recorded ones.
 .PHONY: bench
 bench: ## run the benchmarks, each beside its recorded figure

@@ -1,8 +1,11 @@
 package health
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -28,6 +31,7 @@ type Engine struct {
 	mu       sync.Mutex // guards what follows
 	probes   map[string]planned
 	monitors map[string]*monitor
+	ordered  []*monitor            // by health set, name and target
 	byProbe  map[string][]*monitor // by the probe's set, name and target
 	last     uint64                // ID of a result
 	work     sync.WaitGroup
@@ -114,6 +118,10 @@ func (e *Engine) Use(p Plan) {
 		judged := of.HealthSet + "/" + nameOf(of.Probe, of.Target)
 		e.byProbe[judged] = append(e.byProbe[judged], m)
 	}
+	e.ordered = slices.SortedFunc(maps.Values(e.monitors), func(a, b *monitor) int {
+		return cmp.Or(cmp.Compare(a.HealthSet, b.HealthSet), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Target, b.Target))
+	})
 	e.wake()
 }
 
@@ -172,7 +180,7 @@ func (e *Engine) lookAll() time.Duration {
 	defer e.mu.Unlock()
 	now := e.opt.Now()
 	next := now.Add(longestLook)
-	for _, m := range e.monitors {
+	for _, m := range e.ordered {
 		e.transition(m, func() { m.look(now) })
 		if at := m.next(); !at.IsZero() && at.Before(next) {
 			next = at

@@ -14,15 +14,11 @@ func (e *Engine) Monitors() []MonitorState {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.opt.Now()
-	all := make([]MonitorState, 0, len(e.monitors))
-	for _, m := range e.monitors {
+	all := make([]MonitorState, 0, len(e.ordered))
+	for _, m := range e.ordered {
 		e.transition(m, func() { m.look(now) })
 		all = append(all, m.MonitorState)
 	}
-	slices.SortFunc(all, func(a, b MonitorState) int {
-		return cmp.Or(cmp.Compare(a.HealthSet, b.HealthSet), cmp.Compare(a.Name, b.Name),
-			cmp.Compare(a.Target, b.Target))
-	})
 	return all
 }
 

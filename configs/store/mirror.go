@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,8 +18,9 @@ type Mirror[T any] struct {
 	writing sync.Mutex
 	calling sync.Mutex // held while Changed runs
 
-	mu    sync.Mutex // guards items
+	mu    sync.Mutex // guards what follows
 	items map[string]Item[T]
+	names []string // of items, sorted
 }
 
 // MirrorOptions are the callbacks of a Mirror.
@@ -100,28 +100,33 @@ func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
 	}()
 	m.writing.Lock()
 	defer m.writing.Unlock()
-	all, err := m.set.List(ctx)
+	all, err := m.set.store.List(ctx, m.set.prefix)
 	if err != nil {
 		return false, err
 	}
-	now := make(map[string]Item[T], len(all))
+	now, names := make(map[string]Item[T], len(all)), make([]string, 0, len(all))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, item := range all {
-		before, ok := m.items[item.Name]
-		if before.Revision != item.Revision {
-			changed = true
-			if item.Err != nil {
-				unreadable = append(unreadable, item.Err)
+	for _, entry := range all {
+		name := m.set.nameOf(entry)
+		names = append(names, name)
+		before, ok := m.items[name]
+		if before.Revision == entry.Revision { // most of them, and reading a value takes long
+			now[name] = before
+			continue
+		}
+		changed = true
+		item := m.set.item(entry)
+		if item.Err != nil {
+			unreadable = append(unreadable, item.Err)
+			if ok {
+				item.Value, item.Err = before.Value, before.Err
 			}
 		}
-		if item.Err != nil && ok {
-			item.Value, item.Err = before.Value, before.Err
-		}
-		now[item.Name] = item
+		now[name] = item
 	}
 	changed = changed || len(now) != len(m.items)
-	m.items = now
+	m.items, m.names = now, names
 	return changed, nil
 }
 
@@ -138,7 +143,7 @@ func (m *Mirror[T]) All() []Item[T] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := make([]Item[T], 0, len(m.items))
-	for _, name := range slices.Sorted(maps.Keys(m.items)) { // names are smaller than items
+	for _, name := range m.names {
 		if item := m.items[name]; item.Err == nil {
 			all = append(all, item)
 		}
@@ -174,6 +179,9 @@ func (m *Mirror[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
 	item, err := m.set.Put(ctx, item)
 	if err == nil {
 		m.mu.Lock()
+		if at, old := slices.BinarySearch(m.names, item.Name); !old {
+			m.names = slices.Insert(m.names, at, item.Name)
+		}
 		m.items[item.Name] = item
 		m.mu.Unlock()
 	}
@@ -190,6 +198,9 @@ func (m *Mirror[T]) Remove(ctx context.Context, item Item[T]) error {
 	err := m.set.Remove(ctx, item)
 	if err == nil && item.Revision != 0 {
 		m.mu.Lock()
+		if at, found := slices.BinarySearch(m.names, item.Name); found {
+			m.names = slices.Delete(m.names, at, at+1)
+		}
 		delete(m.items, item.Name)
 		m.mu.Unlock()
 	}

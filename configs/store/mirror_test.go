@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -208,5 +209,34 @@ func TestMirrorTellsWithoutLocks(t *testing.T) {
 	}
 	if a, none := m.Item("a"), m.Item("x"); a.Value != 1 || a.Revision == 0 || none.Revision != 0 || none.Name != "x" {
 		t.Errorf("a is %+v, x is %+v", a, none)
+	}
+}
+
+// A Mirror reads the value of an entry once, not again after each change of another one.
+func TestMirrorReadsWhatChanged(t *testing.T) {
+	kept, read := store.Memory(), 0
+	set := store.TextSetOf(kept, "n/", strconv.Itoa, func(text string) (int, error) {
+		read++
+		return strconv.Atoi(text)
+	})
+	for i := range 100 {
+		if err := set.Replace(t.Context(), strconv.Itoa(i), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := store.NewMirror(t.Context(), set, store.MirrorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Replace(t.Context(), "7", 700); err != nil {
+		t.Fatal(err)
+	}
+	read = 0
+	if err := m.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if read != 1 || m.Item("7").Value != 700 || m.Len() != 100 {
+		t.Errorf("one of 100 entries has changed: %d values read, %d entries, the changed one is %d", read, m.Len(),
+			m.Item("7").Value)
 	}
 }

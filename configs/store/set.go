@@ -140,8 +140,10 @@ func (s Set[T]) Watch(ctx context.Context) (<-chan []Item[T], error) {
 	return out, nil
 }
 
+func (s Set[T]) nameOf(e Entry) string { return strings.TrimPrefix(e.Key, s.prefix) }
+
 func (s Set[T]) item(e Entry) Item[T] {
-	item := Item[T]{Name: strings.TrimPrefix(e.Key, s.prefix), Revision: e.Revision}
+	item := Item[T]{Name: s.nameOf(e), Revision: e.Revision}
 	if value, err := s.read(e.Value); err != nil {
 		item.Err = fmt.Errorf("%s: %w", e.Key, err)
 	} else {

@@ -198,16 +198,15 @@ func (c Case) unfit(action Action, f *health.Result) string {
 // leaders returns the monitor that recovery handles for each mailbox server, and for the front end (""). Other
 // monitors that fail there wait.
 func (s snapshot) leaders() map[string]string {
-	ordered := slices.Clone(s.all)
-	slices.SortStableFunc(ordered, func(a, b health.MonitorState) int {
-		return cmp.Or(cmp.Compare(catalogue.Of(a.Name).Rank, catalogue.Of(b.Name).Rank),
-			strings.Compare(a.ID(), b.ID()))
-	})
-	leads := make(map[string]string)
-	for _, m := range ordered {
-		if !s.fails(m) {
-			continue
+	var failing []health.MonitorState
+	for _, m := range s.all {
+		if s.fails(m) {
+			failing = append(failing, m)
 		}
+	}
+	slices.SortFunc(failing, func(a, b health.MonitorState) int { return compareRank(a.ID(), b.ID()) })
+	leads := make(map[string]string)
+	for _, m := range failing {
 		if server := s.caseOf(m).Server; leads[server] == "" {
 			leads[server] = m.ID()
 		}

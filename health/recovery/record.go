@@ -159,6 +159,7 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 	defer l.putting.Unlock()
 	err := l.store(ctx, r)
 	l.mu.Lock()
+	_, unsaved := l.unsaved[r.Instance]
 	if err != nil {
 		l.unsaved[r.Instance] = *r
 		if len(l.unsaved) > maxRecords {
@@ -168,7 +169,9 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 		delete(l.unsaved, r.Instance)
 	}
 	l.mu.Unlock()
-	l.stored.Tell()
+	if err != nil || unsaved { // else the mirror has told of it
+		l.stored.Tell()
+	}
 	if more := l.stored.Len() - maxRecords; more > 0 {
 		items := l.stored.All()
 		for _, old := range items[:min(more, len(items))] {
