@@ -49,6 +49,9 @@ func (a *Access) allowed(loopback bool) error {
 // needed is the right that a request needs. Other nodes are asked with this node's own token, so that is for those who
 // may change things here.
 func needed(r *http.Request) Right {
+	if isConsole(r) {
+		return MayNothing
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || strings.HasPrefix(r.URL.Path, nodePages) {
 		return MayChange
 	}

@@ -180,7 +180,7 @@ func TestTokenBeyondLoopback(t *testing.T) {
 	s.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", ln.Addr().String())
 	}
-	for _, path := range []string{"/", "/metrics", "/livez", "/readyz", "/nothing"} {
+	for _, path := range []string{"/metrics", "/livez", "/readyz", "/nothing", "/consoles", "/api/"} {
 		for given, ok := range map[string]bool{"": false, "wrong": false, token + "x": false, token: true} {
 			status, _, header := s.get(t, "https", "localhost", path, given)
 			if (status != http.StatusUnauthorized) != ok {
@@ -249,7 +249,7 @@ func TestPages(t *testing.T) {
 		{"/livez", http.StatusOK, "alive"},
 		{"/readyz", http.StatusServiceUnavailable,
 			"not ready\nconfiguration: ok\nlisteners: no listener is open\nstore: full\n"},
-		{"/", http.StatusOK, "/metrics"},
+		{"/", http.StatusNotFound, ""}, // there is no console
 		{"/nothing", http.StatusNotFound, ""},
 	} {
 		status, body, header := s.get(t, "http", "localhost", c.path, "")

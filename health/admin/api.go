@@ -47,7 +47,11 @@ type API struct {
 }
 
 // routes adds the API to the pages.
-func (a API) routes(mux *http.ServeMux) { a.register(newOperations(mux), false) }
+func (a API) routes(mux *http.ServeMux) {
+	api := newOperations(mux)
+	a.register(api, false)
+	callerRoutes(api)
+}
 
 // pages adds what other programs than clients of the API ask for: whether this node works.
 func (a API) pages(mux *http.ServeMux) {

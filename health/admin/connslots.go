@@ -128,7 +128,7 @@ func (c *slotConn) answering(keep bool) (done func()) {
 	}
 }
 
-// keepsSlot says whether a request must not be cut for others: changes, and watchers, who have slots of their own.
+// keepsSlot says whether a request must not be cut for others: changes, and what lasts, which has slots of its own.
 func keepsSlot(r *http.Request) bool {
-	return r.Method != http.MethodGet && r.Method != http.MethodHead || watches(r)
+	return r.Method != http.MethodGet && r.Method != http.MethodHead || lasts(r)
 }

@@ -219,13 +219,19 @@ func rows[In any](api huma.API, id, path, summary string, send func(http.Respons
 }
 
 // watches tells whether a request watches rows, here or on another node.
-func watches(r *http.Request) bool {
+func watches(r *http.Request) bool { return pathAtNode(r) == PathLogStream }
+
+// lasts tells whether a request goes on until its client ends it, here or on another node.
+func lasts(r *http.Request) bool { return watches(r) || pathAtNode(r) == PathEvents }
+
+// pathAtNode is a request's path at the node that answers it.
+func pathAtNode(r *http.Request) string {
 	path := r.URL.Path
 	if rest, ok := strings.CutPrefix(path, nodePages); ok {
 		_, path, _ = strings.Cut(rest, "/")
 		path = "/" + path
 	}
-	return path == PathLogStream
+	return path
 }
 
 // watching bounds the watchers over TCP, so that the socket has slots left.

@@ -62,5 +62,7 @@ func operation(method, id, at, summary string) huma.Operation {
 func allOperations() *huma.OpenAPI {
 	api := newOperations(http.NewServeMux())
 	API{}.register(api, true)
+	callerRoutes(api)
+	eventRoutes(api, nil)
 	return api.OpenAPI()
 }

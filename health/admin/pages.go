@@ -20,24 +20,14 @@ type Check struct {
 	Advisory bool
 }
 
-// index is the page at /.
-const index = `<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Portico</title></head>
-<body>
-<h1>Portico</h1>
-<ul>
-<li><a href="/metrics">/metrics</a>: metrics for Prometheus</li>
-<li><a href="/livez">/livez</a>: whether the process answers</li>
-<li><a href="/readyz">/readyz</a>: whether this node accepts clients, and if not, why</li>
-<li><a href="` + PathReport + `">` + PathReport + `</a>: the health sets; <a href="` + PathMonitors +
-	`">their monitors</a>, <a href="` + PathProbes + `">the probes</a></li>
-<li><a href="` + PathSelfTest + `">` + PathSelfTest + `</a>: runs ImapProxyTestProbe now; <a href="` +
-	PathHealthcheck + `">` + PathHealthcheck + `</a>: for load balancers</li>
-</ul>
-</body>
-</html>
-`
+// consoleFiles is where the files of the console are, beside its page at /.
+const consoleFiles = "/console/"
+
+// isConsole says whether a request is for a file of the console. Everybody may have these: they are part of the
+// program, and a browser sends a token only once the page has asked for it.
+func isConsole(r *http.Request) bool {
+	return r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, consoleFiles)
+}
 
 // nodePages is where the pages of other nodes are, behind the node's name.
 const nodePages = "/nodes/"
@@ -50,6 +40,9 @@ func pages(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", exposition.New(o.Gatherer, o.Log))
 	o.API.routes(mux)
+	if o.events != nil {
+		o.events.routes(mux)
+	}
 	o.API.pages(mux)
 	describe(mux)
 	if o.Node != nil {
@@ -61,7 +54,7 @@ func pages(o Options) http.Handler {
 			}
 			beyond := nodePages + r.PathValue("node")
 			until := time.Now().Add(moveTime + writeTimeout)
-			if watches(r) {
+			if lasts(r) {
 				until = time.Time{} // it ends with the client
 			}
 			http.NewResponseController(w).SetWriteDeadline(until)
@@ -70,10 +63,10 @@ func pages(o Options) http.Handler {
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readiness(w, o.Checks) })
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		io.WriteString(w, index)
-	})
+	if o.Console != nil {
+		mux.Handle("GET /{$}", o.Console)
+		mux.Handle("GET "+consoleFiles, o.Console)
+	}
 	return private(mux)
 }
 

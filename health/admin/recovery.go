@@ -8,8 +8,11 @@ import (
 	"portico/health/recovery"
 )
 
-// PathRecovery is that of recovery: GET shows it, POST asks for an action.
-const PathRecovery = prefix + "recovery"
+// The paths of recovery. GET on PathRecovery shows it, POST asks for an action.
+const (
+	PathRecovery = prefix + "recovery"
+	PathRunbooks = prefix + "runbooks"
+)
 
 // Recovery is what Portico does about faults.
 type Recovery interface {
@@ -43,8 +46,38 @@ type RecoveryRequest struct {
 	Machine  bool            `json:"machine,omitempty"`  // nobody watches: throttle it
 }
 
+// RunbookRow is what to do by hand about an unhealthy monitor: a step, a look, the next step.
+type RunbookRow struct {
+	Name    string        `json:"name"`
+	Monitor string        `json:"monitor"`
+	Set     string        `json:"health_set"`
+	Probe   string        `json:"probe,omitempty"` // to run for a look; missing if the monitor's state is all there is
+	Of      string        `json:"of,omitempty"`    // what its target is: server or database; missing for this node
+	Steps   []RunbookStep `json:"steps"`
+}
+
+// RunbookStep is a step of a runbook.
+type RunbookStep struct {
+	Action recovery.Action `json:"action,omitempty"` // for a request to do it; missing if there is nothing to do
+	Wait   bool            `json:"wait,omitempty"`   // before the next look
+	Text   string          `json:"text"`
+	Help   string          `json:"help,omitempty"` // what the action does
+}
+
+// runbookRows lists the runbooks.
+func runbookRows() []RunbookRow {
+	return rowsOf(recovery.Runbooks, func(b recovery.Runbook) RunbookRow {
+		return RunbookRow{Name: b.Name, Monitor: b.Monitor, Set: b.Set, Probe: b.Probe, Of: b.Of,
+			Steps: rowsOf(b.Steps, func(s recovery.Step) RunbookStep {
+				return RunbookStep{s.Do, s.Wait, s.Text, s.Do.Help()}
+			})}
+	})
+}
+
 // recoveryRoutes adds recovery to the API.
 func recoveryRoutes(api huma.API, of Recovery) {
+	get(api, "list-runbooks", PathRunbooks, "List the runbooks with their steps",
+		func(context.Context, *None) ([]RunbookRow, error) { return runbookRows(), nil })
 	get(api, "show-recovery", PathRecovery, "Show what recovery does, and has done",
 		func(context.Context, *None) (RecoveryState, error) { return of.Recovery(), nil })
 	change(api, "recover", PathRecovery, "Do a recovery action by hand, or take it back",

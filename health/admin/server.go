@@ -35,13 +35,17 @@ type Options struct {
 	Checks     []Check                                 // what /readyz asks, in this order
 	API        API                                     // what the API shows and does
 	Node       func(name string) (http.Handler, error) // the way to another node; nil: there is none
+	Console    http.Handler                            // the page at / and its files; nil: there is none
 	Access     Access                                  // the first; see Server.Reload
 	Log        zerolog.Logger                          // the zero value writes nothing
+
+	events *events // set by New
 }
 
 // Server answers HTTP. Its methods are safe for concurrent use.
 type Server struct {
 	pages   http.Handler
+	events  *events
 	remote  chan struct{} // slots of watchers over TCP
 	log     zerolog.Logger
 	metrics *metrics
@@ -68,7 +72,8 @@ func New(o Options) (*Server, error) {
 	if o.Gatherer == nil {
 		return nil, errors.New("admin: no metrics handler")
 	}
-	s := &Server{pages: pages(o), log: o.Log, remote: make(chan struct{}, maxRemoteWatchers),
+	o.events = newEvents()
+	s := &Server{pages: pages(o), events: o.events, log: o.Log, remote: make(chan struct{}, maxRemoteWatchers),
 		metrics: newMetrics(o.Registerer)}
 	s.access.Store(&o.Access)
 	return s, nil
@@ -136,6 +141,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	endpoints := s.endpoints
 	s.endpoints = nil
 	s.mu.Unlock()
+	s.events.end()
 	var errs []error
 	for _, d := range endpoints {
 		if err := d.http.Shutdown(ctx); err != nil {

@@ -29,7 +29,7 @@ func TestSocketServesTheSame(t *testing.T) {
 	}
 	config, _ := testkit.TLS(t)
 	s := open(t, ln, Options{Access: Access{TLS: config, Tokens: allTokens}}, nil)
-	for _, page := range []string{"/", "/metrics", "/livez", "/readyz"} {
+	for _, page := range []string{"/api/", "/metrics", "/livez", "/readyz"} {
 		if status, _, _ := s.get(t, "http", "portico", page, ""); status != http.StatusOK {
 			t.Errorf("%s: %d", page, status)
 		}

@@ -1,0 +1,332 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// PathEvents sends the answers of other requests again whenever they change.
+const PathEvents = prefix + "events"
+
+// followed are the requests that can be followed, and how often each is made while somebody follows it. The slower ones
+// ask mailbox servers.
+var followed = map[string]time.Duration{
+	PathReport:      time.Second,
+	PathAlerts:      time.Second,
+	PathRecovery:    time.Second,
+	PathMaintenance: time.Second,
+	PathComponents:  time.Second,
+	PathOverrides:   time.Second,
+	PathSessions:    time.Second,
+	PathPenalties:   time.Second,
+	PathLog:         time.Second,
+	PathSettings:    time.Second,
+	PathNames:       5 * time.Second,
+	PathSlow:        5 * time.Second,
+	PathProbes:      5 * time.Second,
+	PathServers:     5 * time.Second,
+	PathDatabases:   5 * time.Second,
+	PathUser:        5 * time.Second,
+}
+
+// Bounds of events.
+const (
+	maxEventStreams = 32
+	maxFollowed     = 16 // requests of a stream
+	maxFollowedBody = 2 << 20
+	followTime      = 10 * time.Second      // of one request
+	updateEach      = time.Second           // updates of a stream come no closer
+	gatherTime      = 50 * time.Millisecond // answers that come so close together are one update
+	beatEach        = 15 * time.Second      // shows a stream without changes to be alive
+	streamTime      = 5 * time.Minute       // then the client asks again, and shows again that it may
+)
+
+// FollowedAnswer is the data of an event: the answer to a request that the stream follows.
+type FollowedAnswer struct {
+	Path   string          `json:"path"` // as it was asked for
+	Status int             `json:"status"`
+	Body   json.RawMessage `json:"body"` // the answer, or with another status than 200 a Problem
+}
+
+// events makes the requests that streams follow, each once for all streams, and none that nobody follows.
+type events struct {
+	mux   *http.ServeMux // answers them; routes sets it
+	slots chan struct{}  // of streams
+	ended chan struct{}  // closed by end
+	once  sync.Once
+	work  sync.WaitGroup // the goroutines of feeds
+
+	mu    sync.Mutex
+	feeds map[string]*feed // by path
+}
+
+// feed makes one request again and again.
+type feed struct {
+	path      string
+	each      time.Duration
+	cancel    context.CancelFunc
+	event     []byte // the latest answer; nil before the first. Never changed in place. events.mu guards it
+	followers map[*eventStream]struct{}
+}
+
+// eventStream is what one client follows.
+type eventStream struct {
+	wake chan struct{} // a feed has another answer
+	sent map[*feed][]byte
+}
+
+func newEvents() *events {
+	return &events{slots: make(chan struct{}, maxEventStreams), ended: make(chan struct{}),
+		feeds: make(map[string]*feed)}
+}
+
+// routes adds events to the pages.
+func (e *events) routes(mux *http.ServeMux) {
+	e.mux = mux
+	eventRoutes(newOperations(mux), e)
+}
+
+// eventRoutes adds events to the API.
+func eventRoutes(api huma.API, e *events) {
+	op := operation(http.MethodGet, "follow", PathEvents, "Send the answers of other requests whenever they change, "+
+		"as server-sent events: at most one update a second, for five minutes")
+	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[FollowedAnswer](), true, "")
+	op.Responses["200"] = &huma.Response{Description: "Events.", Content: map[string]*huma.MediaType{
+		"text/event-stream": {Schema: schema}}}
+	huma.Register(api, op, func(_ context.Context, in *struct {
+		Path []string `query:"path,explode" required:"true" doc:"The paths of the requests to follow"`
+	}) (*huma.StreamResponse, error) {
+		stream, err := e.follow(in.Path)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		return &huma.StreamResponse{Body: func(of huma.Context) {
+			r, w := humago.Unwrap(of)
+			defer e.leave(stream)
+			e.send(w, r, stream)
+		}}, nil
+	})
+}
+
+// follow begins a stream.
+func (e *events) follow(paths []string) (*eventStream, error) {
+	if len(paths) > maxFollowed {
+		return nil, Of(KindInvalid, fmt.Errorf("a stream follows %d requests at most", maxFollowed))
+	}
+	periods := make(map[string]time.Duration)
+	for _, path := range paths {
+		each, err := e.period(path)
+		if err != nil {
+			return nil, err
+		}
+		periods[path] = each
+	}
+	select {
+	case e.slots <- struct{}{}:
+	default:
+		return nil, Of(KindUnavailable, errors.New("too many streams of events are open"))
+	}
+	stream := &eventStream{wake: make(chan struct{}, 1), sent: make(map[*feed][]byte)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for path, each := range periods {
+		f := e.feeds[path]
+		if f == nil {
+			ctx, cancel := context.WithCancel(context.Background())
+			f = &feed{path: path, each: each, cancel: cancel, followers: make(map[*eventStream]struct{})}
+			e.feeds[path] = f
+			e.work.Go(func() { e.keep(ctx, f) })
+		}
+		f.followers[stream] = struct{}{}
+		stream.sent[f] = nil
+		if f.event != nil {
+			stream.awake()
+		}
+	}
+	return stream, nil
+}
+
+// period says how often a request is made that is followed.
+func (e *events) period(path string) (time.Duration, error) {
+	at, err := url.Parse(path)
+	if err != nil || at.Scheme != "" || at.Host != "" {
+		return 0, Of(KindInvalid, fmt.Errorf("%q is not the path of a request", path))
+	}
+	_, pattern := e.mux.Handler(&http.Request{Method: http.MethodGet, URL: at})
+	for of, each := range followed {
+		if pattern == http.MethodGet+" "+of {
+			return each, nil
+		}
+	}
+	return 0, Of(KindInvalid, fmt.Errorf("%s cannot be followed", at.Path))
+}
+
+// leave ends a stream. A feed without followers ends too.
+func (e *events) leave(stream *eventStream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for f := range stream.sent {
+		delete(f.followers, stream)
+		if len(f.followers) == 0 {
+			f.cancel()
+			delete(e.feeds, f.path)
+		}
+	}
+	<-e.slots
+}
+
+// keep makes a feed's request until ctx ends.
+func (e *events) keep(ctx context.Context, f *feed) {
+	tick := time.NewTicker(f.each)
+	defer tick.Stop()
+	for {
+		event := e.ask(ctx, f.path)
+		e.mu.Lock()
+		if !bytes.Equal(f.event, event) {
+			f.event = event
+			for stream := range f.followers {
+				stream.awake()
+			}
+		}
+		e.mu.Unlock()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ask makes a request, and returns its answer as an event.
+func (e *events) ask(ctx context.Context, path string) []byte {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callerKey{}, &caller{who: "the console"}), followTime)
+	defer cancel()
+	answer := &recorded{status: http.StatusOK}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		fail(answer, err)
+	} else {
+		e.mux.ServeHTTP(answer, r)
+	}
+	if answer.cut {
+		*answer = recorded{}
+		fail(answer, Of(KindRefused, errors.New("the answer is too long to follow: ask for less of it")))
+	}
+	data, err := json.Marshal(FollowedAnswer{path, answer.status, answer.body.Bytes()})
+	if err != nil {
+		return nil // it was no JSON; all that can be followed is
+	}
+	return append(append([]byte("event: answer\ndata: "), data...), "\n\n"...)
+}
+
+// send sends what a stream follows, until the client goes away or the stream's time is over.
+func (e *events) send(w http.ResponseWriter, r *http.Request, stream *eventStream) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	over, beat := time.NewTimer(streamTime), time.NewTicker(beatEach)
+	defer over.Stop()
+	defer beat.Stop()
+	pause := func(d time.Duration) (ended bool) {
+		select {
+		case <-time.After(d):
+			return false
+		case <-r.Context().Done():
+		case <-e.ended:
+		}
+		return true
+	}
+	for {
+		text := []byte(": \n\n") // a comment
+		select {
+		case <-stream.wake:
+			if pause(gatherTime) {
+				return
+			}
+			if text = e.unsent(stream); len(text) == 0 {
+				continue
+			}
+		case <-beat.C:
+		case <-over.C:
+			return
+		case <-r.Context().Done():
+			return
+		case <-e.ended:
+			return
+		}
+		out.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if _, err := w.Write(text); err != nil || out.Flush() != nil || pause(updateEach-gatherTime) {
+			return
+		}
+	}
+}
+
+// unsent returns the answers that a stream has not had.
+func (e *events) unsent(stream *eventStream) (text []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for f, sent := range stream.sent {
+		if f.event != nil && !bytes.Equal(sent, f.event) {
+			stream.sent[f] = f.event
+			text = append(text, f.event...)
+		}
+	}
+	return text
+}
+
+// awake lets a stream look for answers.
+func (s *eventStream) awake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// end ends all streams, and returns when no request is under way.
+func (e *events) end() {
+	e.once.Do(func() { close(e.ended) })
+	e.mu.Lock()
+	for _, f := range e.feeds {
+		f.cancel()
+	}
+	e.mu.Unlock()
+	e.work.Wait()
+}
+
+// recorded keeps an answer.
+type recorded struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+	cut    bool // it is too long
+}
+
+// Header implements http.ResponseWriter.
+func (a *recorded) Header() http.Header {
+	if a.header == nil {
+		a.header = make(http.Header)
+	}
+	return a.header
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *recorded) WriteHeader(status int) { a.status = status }
+
+// Write implements http.ResponseWriter.
+func (a *recorded) Write(p []byte) (int, error) {
+	if a.body.Len()+len(p) > maxFollowedBody {
+		a.cut = true
+		return 0, errors.New("too long")
+	}
+	return a.body.Write(p)
+}

@@ -1,0 +1,218 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portico/backend/backendtest/testkit"
+)
+
+// counted is an API whose answers change with each request, as far as they do.
+type counted struct {
+	asked   map[string]int
+	changes bool
+	text    string
+}
+
+func (c *counted) events() *events {
+	c.asked = make(map[string]int)
+	mux := http.NewServeMux()
+	for _, path := range []string{PathSessions, PathServers, PathUser, PathStoreEntries} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			c.asked[r.URL.Path]++
+			n := 0
+			if c.changes {
+				n = c.asked[r.URL.Path]
+			}
+			json.NewEncoder(w).Encode(map[string]any{"n": n, "text": c.text, "query": r.URL.RawQuery})
+		})
+	}
+	e := newEvents()
+	e.mux = mux
+	return e
+}
+
+// watcher is a client of events.
+type watcher struct {
+	*httptest.ResponseRecorder
+	leave context.CancelFunc
+	ended chan struct{}
+}
+
+// watch follows paths. The test may read the recorder when ended is closed.
+func watch(t *testing.T, e *events, paths ...string) watcher {
+	t.Helper()
+	stream, err := e.follow(paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(context.Background())
+	w := watcher{httptest.NewRecorder(), leave, make(chan struct{})}
+	go func() {
+		defer close(w.ended)
+		defer e.leave(stream)
+		e.send(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), stream)
+	}()
+	return w
+}
+
+// answers returns what the client has got, when it has left.
+func (w watcher) answers(t *testing.T) (all []FollowedAnswer) {
+	t.Helper()
+	w.leave()
+	<-w.ended
+	for event := range strings.SplitSeq(w.Body.String(), "\n\n") {
+		data, ok := strings.CutPrefix(event, "event: answer\ndata: ")
+		if !ok {
+			continue
+		}
+		var answer FollowedAnswer
+		if err := json.Unmarshal([]byte(data), &answer); err != nil {
+			t.Errorf("%v: %q", err, data)
+		}
+		all = append(all, answer)
+	}
+	return all
+}
+
+// A request is made once a second for all who follow it, and not at all when nobody does.
+func TestEventsShareRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &counted{changes: true}
+		e := api.events()
+		first, second := watch(t, e, PathSessions), watch(t, e, PathSessions, PathServers)
+		time.Sleep(10*time.Second + 2*gatherTime)
+		for n, w := range map[int]watcher{11: first, 14: second} { // of sessions each second, of servers every 5
+			if got := len(w.answers(t)); got != n {
+				t.Errorf("%d answers, want %d", got, n)
+			}
+		}
+		if api.asked[PathSessions] != 11 || api.asked[PathServers] != 3 {
+			t.Errorf("asked %v", api.asked)
+		}
+		time.Sleep(time.Minute)
+		if api.asked[PathSessions] != 11 || len(e.feeds) != 0 || len(e.slots) != 0 {
+			t.Errorf("asked %v when nobody follows; %d feeds are left", api.asked, len(e.feeds))
+		}
+		e.end()
+	})
+}
+
+// What does not change is sent once. Comments keep the connection open.
+func TestEventsOnlyOfChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := (&counted{text: "a\nb"}).events()
+		path := PathOf(PathUser, "a/b@example.org") + "?x=1"
+		w := watch(t, e, path)
+		time.Sleep(time.Minute)
+		got := w.answers(t)
+		if len(got) != 1 || got[0].Path != path || got[0].Status != http.StatusOK ||
+			string(got[0].Body) != `{"n":0,"query":"x=1","text":"a\nb"}` {
+			t.Errorf("got %+v", got)
+		}
+		if beats := strings.Count(w.Body.String(), ": \n\n"); beats < 3 || beats > 4 {
+			t.Errorf("%d comments", beats)
+		}
+		if kind := w.Header().Get("Content-Type"); kind != "text/event-stream" {
+			t.Error(kind)
+		}
+		e.end()
+	})
+}
+
+// A stream ends after its time, and when the server ends.
+func TestEventsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := (&counted{}).events()
+		began := time.Now()
+		<-watch(t, e, PathSessions).ended
+		if took := time.Since(began); took < streamTime || took > streamTime+time.Second {
+			t.Errorf("ended after %v", took)
+		}
+		w := watch(t, e, PathSessions)
+		time.Sleep(time.Second)
+		e.end()
+		<-w.ended
+	})
+}
+
+func TestEventsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := (&counted{text: strings.Repeat("x", maxFollowedBody)}).events()
+		defer e.end()
+		for _, path := range []string{PathStoreEntries, "/metrics", "http://127.0.0.1" + PathSessions,
+			"//x" + PathSessions, PathEvents, "%", "", PathSessions + "/kick"} {
+			if _, err := e.follow([]string{path}); KindOf(err) != KindInvalid {
+				t.Errorf("%q: %v", path, err)
+			}
+		}
+		var many []string
+		for n := range maxFollowed + 1 {
+			many = append(many, fmt.Sprintf("%s?%d", PathSessions, n))
+		}
+		if _, err := e.follow(many); KindOf(err) != KindInvalid {
+			t.Errorf("many: %v", err)
+		}
+		var all []watcher
+		for range maxEventStreams {
+			all = append(all, watch(t, e, PathSessions))
+		}
+		if _, err := e.follow([]string{PathSessions}); KindOf(err) != KindUnavailable {
+			t.Errorf("one more stream: %v", err)
+		}
+		time.Sleep(time.Second)
+		for _, w := range all {
+			if got := w.answers(t); len(got) != 1 || got[0].Status != http.StatusConflict ||
+				!strings.Contains(string(got[0].Body), "too long to follow") {
+				t.Fatalf("got %+v", got)
+			}
+		}
+	})
+}
+
+// Events pass the whole server, and end with it.
+func TestEventsOverHTTP(t *testing.T) {
+	testkit.NoLeaks(t)
+	s := open(t, testkit.Listen(t), Options{API: (&changing{settings: []SettingState{{Name: "x"}}}).api()}, nil)
+	for query, want := range map[string]int{
+		"": http.StatusUnprocessableEntity, "?paths=x": http.StatusUnprocessableEntity,
+		"?path=/api/v1/caller": http.StatusBadRequest,
+	} {
+		if status, body, _ := s.get(t, "http", "localhost", PathEvents+query, ""); status != want {
+			t.Errorf("%s: %d %s", query, status, body)
+		}
+	}
+	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodGet,
+		"http://localhost"+PathEvents+"?path="+PathSettings+"&path="+PathSettings, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	lines.Scan()
+	lines.Scan()
+	const want = `data: {"path":"/api/v1/settings","status":200,"body":[{"name":"x"`
+	if !strings.HasPrefix(lines.Text(), want) {
+		t.Errorf("got %s", lines.Text())
+	}
+	if err := s.server.Shutdown(testkit.Context(t)); err != nil {
+		t.Error(err)
+	}
+	for lines.Scan() {
+	}
+	if lines.Err() != nil {
+		t.Error(lines.Err())
+	}
+}
