@@ -60,6 +60,10 @@ profile: ## renew cmd/portico/default.pgo, which the compiler goes by
 openapi: ## write the API's description from the Go types, if it only grows
 	go test ./health/admin -run TestDescription$$ -count 1 -update-description
 
+.PHONY: screenshots
+screenshots: ## renew the pictures of the console in docs/img
+	go test ./cmd/portico/demo -run TestConsolePictures$$ -count 1 -pictures $(CURDIR)/docs/img
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -f portico

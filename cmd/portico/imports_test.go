@@ -84,6 +84,7 @@ var bans = []struct{ from, to, why string }{
 	{"portico/health", "portico/proxy",
 		"what it looks at is passed in: probes come from the clients' side, like everybody"},
 	{"portico/health", "portico/health/admin", "it does not know who asks it"},
+	{"portico/health/console", "portico/...", "it runs in a browser, and asks the API as anybody does"},
 	{"portico/health/catalogue", "portico/...", "it is a table, which the command line and every package may read"},
 	{"portico/health", "portico/health/components", "health judges; what operators set is kept by packages above it"},
 	{"portico/health", "portico/health/overrides", "the same"},

@@ -55,7 +55,9 @@ func (d *site) welcome(listeners []net.Addr, http net.Addr) string {
 	for _, user := range userNames {
 		fmt.Fprintf(&b, " %s on %s,", user, d.homes[user])
 	}
-	fmt.Fprintf(&b, " as the first header line of each mail also shows.\n\nTo paste into another terminal:\n")
+	fmt.Fprintf(&b, " as the first header line of each mail also shows.\n"+
+		"The console is http://%s/ in a browser. Sign in there with the token %s to change things.\n", http, d.token)
+	fmt.Fprintf(&b, "\nTo paste into another terminal:\n")
 	for _, l := range d.lines(listeners, http) {
 		fmt.Fprintf(&b, "\n%s:\n%s\n", l.what, l.line)
 	}

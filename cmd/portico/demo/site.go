@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,12 +40,14 @@ type site struct {
 	mail    *backendtest.Memory                    // of all databases: their copies are the same mail
 	servers map[string]*backendtest.OutageListener // where it is served, by the names of the mailbox servers
 	homes   map[string]string                      // the server on which a user's database is active first
+	token   string                                 // that the console takes
 	group   sync.WaitGroup
 }
 
 // startSite starts the mailbox servers and writes the certificates.
 func startSite(dir string) (*site, error) {
-	site := &site{dir: dir, homes: make(map[string]string), servers: make(map[string]*backendtest.OutageListener)}
+	site := &site{dir: dir, homes: make(map[string]string), token: rand.Text(),
+		servers: make(map[string]*backendtest.OutageListener)}
 	if err := site.start(); err != nil {
 		site.close()
 		return nil, fmt.Errorf("demo: %w", err)
@@ -123,8 +126,10 @@ func (d *site) writeConfig(o Options) (file string, err error) {
 	}
 	text := fmt.Sprintf(configuration, o.IMAPPort, o.IMAPSPort, o.HTTPPort, d.servers["mbx1"].Addr(),
 		d.servers["mbx2"].Addr(), domain)
-	if err := os.WriteFile(d.path("health.password"), []byte(password+"\n"), 0o600); err != nil {
-		return "", err
+	for name, secret := range map[string]string{"health.password": password, "admin.token": d.token} {
+		if err := os.WriteFile(d.path(name), []byte(secret+"\n"), 0o600); err != nil {
+			return "", err
+		}
 	}
 	return file, os.WriteFile(file, []byte(mark+text), 0o600)
 }
@@ -137,6 +142,7 @@ tls:
 admin:
   socket: admin.sock
   address: "127.0.0.1:%d"
+  token_file: admin.token
 mailbox_servers:
   mbx1: {address: "%s", tls: implicit, ca: ca.crt}
   mbx2: {address: "%s", tls: implicit, ca: ca.crt}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portico/health/admin"
+	"portico/health/console"
 )
 
 // apiServer answers HTTP: the API, health checks, metrics and the console.
@@ -21,7 +22,7 @@ type apiServer struct {
 func (s *service) startAPI() (err error) {
 	config, access := s.current().config, s.current().access
 	s.api.server, err = admin.New(admin.Options{Gatherer: s.metrics, Registerer: s.metrics, Checks: s.checks(),
-		API: s.nouns(), Access: access, Log: s.log.Logger,
+		API: s.nouns(), Console: console.Handler(), Access: access, Log: s.log.Logger,
 		Node: func(name string) (http.Handler, error) { return s.current().node(name) }})
 	if err != nil {
 		return err
