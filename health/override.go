@@ -89,6 +89,15 @@ func (o Override) number() (int, error) {
 // Check says why an override cannot be: there is nothing of that identity, which is case-sensitive, no such property,
 // or no such value.
 func (p Plan) Check(o Override) error {
+	if err := p.CheckProperty(o); err != nil {
+		return err
+	}
+	_, err := o.number()
+	return err
+}
+
+// CheckProperty returns an error if there is no such item, or no such property of it.
+func (p Plan) CheckProperty(o Override) error {
 	identities, properties := p.identities(o.ItemType), keys(probeProperties)
 	switch o.ItemType {
 	case ItemProbe:
@@ -104,8 +113,7 @@ func (p Plan) Check(o Override) error {
 		return fmt.Errorf("a %s has no property %s; it has %s", strings.ToLower(o.ItemType), o.Property,
 			strings.Join(properties, ", "))
 	}
-	_, err := o.number()
-	return err
+	return nil
 }
 
 // identities lists what an override of an item type may name.

@@ -124,23 +124,30 @@ type (
 // for guard to say. Do answers with a Change, or calls Changed.
 func change[Body, Out any](api huma.API, id, path, summary string, do func(ctx context.Context, name string,
 	body Body) (Out, error)) {
-	op := operation(http.MethodPost, id, path, summary)
-	op.Middlewares = huma.Middlewares{lasting}
-	given := func(body *Body) (value Body) {
-		if body != nil {
-			value = *body
-		}
-		return value
-	}
+	op := uncancelled(operation(http.MethodPost, id, path, summary))
 	if strings.Contains(path, "{name}") {
 		huma.Register(api, op, func(ctx context.Context, in *named[Body]) (*answer[Out], error) {
-			return answered(do(ctx, in.Name, given(in.Body)))
+			return answered(do(ctx, in.Name, valueOf(in.Body)))
 		})
 		return
 	}
 	huma.Register(api, op, func(ctx context.Context, in *unnamed[Body]) (*answer[Out], error) {
-		return answered(do(ctx, "", given(in.Body)))
+		return answered(do(ctx, "", valueOf(in.Body)))
 	})
+}
+
+// uncancelled lets a change go on whatever becomes of who asked for it.
+func uncancelled(op huma.Operation) huma.Operation {
+	op.Middlewares = huma.Middlewares{lasting}
+	return op
+}
+
+// valueOf is a body, or that of a request without one.
+func valueOf[Body any](body *Body) (value Body) {
+	if body != nil {
+		value = *body
+	}
+	return value
 }
 
 // lasting lets a request go on whatever becomes of who asked for it: a move takes as long as its sessions need.

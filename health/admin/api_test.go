@@ -102,7 +102,8 @@ func (n *noted) Where(_ context.Context, user string) (UserLocation, error) {
 func (n *noted) Settings(context.Context) ([]SettingState, error) {
 	return []SettingState{{Name: "banner", Value: "Hi", Source: "stored", File: "Ho"}}, nil
 }
-func (n *noted) ChangeSettings(_ context.Context, c SettingsChange) ([]SettingState, error) {
+func (n *noted) ChangeSettings(_ context.Context, c SettingsChange, _ func([]SettingState) error) ([]SettingState,
+	error) {
 	n.note("set %v reset %v %v", c.Set, c.Reset, c.ResetAll)
 	return []SettingState{}, nil
 }

@@ -70,7 +70,11 @@ func (c *changing) Rebalance(context.Context) ([]backend.MoveResult, error) {
 	return []backend.MoveResult{{Database: "db1", From: "mbx1", To: "mbx2"}}, nil
 }
 func (c *changing) Settings(context.Context) ([]SettingState, error) { return c.settings, nil }
-func (c *changing) ChangeSettings(context.Context, SettingsChange) ([]SettingState, error) {
+func (c *changing) ChangeSettings(_ context.Context, _ SettingsChange,
+	check func([]SettingState) error) ([]SettingState, error) {
+	if err := check(c.settings); err != nil {
+		return nil, err
+	}
 	states := []SettingState{{Name: "banner", Value: "Ho", Source: "file"}, {Name: "hook_password", Value: "sesame"}}
 	for range 100 {
 		states = append(states, SettingState{Name: "long", Value: "a setting that makes the answer long"})
@@ -106,8 +110,9 @@ func (c *changing) Backup(context.Context) (StoreCopy, error) {
 	return StoreCopy{File: "/backups/one"}, nil
 }
 func (c *changing) Status() protolog.Status { return protolog.Status{} } // a new rule is not in effect yet
-func (c *changing) On(context.Context, protolog.Filter, time.Duration) (protolog.Rule, error) {
-	return protolog.Rule{ID: "r1", Filter: protolog.Filter{User: "ann"}}, nil
+func (c *changing) On(context.Context, protolog.Filter, time.Duration) (was *protolog.Rule, now protolog.Rule,
+	err error) {
+	return nil, protolog.Rule{ID: "r1", Filter: protolog.Filter{User: "ann"}}, nil
 }
 func (c *changing) Off(context.Context, string) ([]protolog.Rule, error) {
 	return []protolog.Rule{{ID: "r1", Filter: protolog.Filter{User: "ann"}}}, nil

@@ -31,9 +31,11 @@ const (
 // anywhere.
 type Log interface {
 	Status() protolog.Status
-	// On begins a rule that ends by itself after d, or if that is 0 never.
-	On(ctx context.Context, f protolog.Filter, d time.Duration) (protolog.Rule, error)
-	// Off ends a rule, or all if id is "", and returns those that it has ended.
+	// On begins a rule that ends by itself after d, or if that is 0 never. A rule with the same filter gets that end
+	// instead; was is that rule before, nil if there was none.
+	On(ctx context.Context, f protolog.Filter, d time.Duration) (was *protolog.Rule, now protolog.Rule, err error)
+	// Off ends a rule, or all if id is "", and returns those that it has ended. A rule that has ended before is no
+	// error.
 	Off(ctx context.Context, id string) ([]protolog.Rule, error)
 	Tail(f protolog.Filter, format protolog.Format) (*protolog.Tail, error)
 	Find(ctx context.Context, q protolog.Search, format protolog.Format, yield func(row []byte) error) error
@@ -151,11 +153,16 @@ type LogEnded struct {
 func logRoutes(api huma.API, l Log) {
 	get(api, "show-log", PathLog, "Show the state of the protocol log",
 		func(context.Context, *None) (LogStatus, error) { return logStatus(l), nil })
-	change(api, "begin-log-rule", PathLogOn, "Log the sessions and commands that fit all that is given",
+	change(api, "begin-log-rule", PathLogOn,
+		"Begin a rule of the protocol log, or give the rule with the same filter a new end",
 		func(ctx context.Context, _ string, r LogOnRequest) (LogRule, error) {
-			begun, err := l.On(ctx, r.filter(), inSeconds(r.For))
+			was, begun, err := l.On(ctx, r.filter(), inSeconds(r.For))
+			var old any
+			if was != nil {
+				old = logRule(*was)
+			}
 			if err == nil {
-				Changed(ctx, Difference{"rule " + begun.ID, nil, logRule(begun)})
+				Changed(ctx, Difference{"rule " + begun.ID, old, logRule(begun)})
 			}
 			return logRule(begun), err
 		})

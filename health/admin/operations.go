@@ -50,12 +50,14 @@ func operation(method, id, at, summary string) huma.Operation {
 	noun, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(at, prefix), "/"), "/")
 	return huma.Operation{
 		OperationID: id, Method: method, Path: at, Summary: summary, Tags: []string{noun}, MaxBodyBytes: maxBody,
-		Responses: map[string]*huma.Response{"default": {
-			Description: "An error, with its kind.",
-			Content: map[string]*huma.MediaType{problemType: {
-				Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}},
-		}},
+		Responses: map[string]*huma.Response{"default": problemResponse("An error, with its kind.")},
 	}
+}
+
+// problemResponse describes an answer that is an error.
+func problemResponse(description string) *huma.Response {
+	return &huma.Response{Description: description, Content: map[string]*huma.MediaType{problemType: {
+		Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}}}
 }
 
 // allOperations describes all requests, whatever parts a node has.

@@ -26,6 +26,7 @@ const (
 	KindUnknown     Kind = "unknown"     // nothing has a name in the request
 	KindRefused     Kind = "refused"     // it is not possible as things are
 	KindConflict    Kind = "conflict"    // somebody else has changed the same: look again
+	KindStale       Kind = "stale"       // If-Match names a state that is no more
 	KindUnavailable Kind = "unavailable" // it is not possible now: ask again later
 	KindUnreachable Kind = "unreachable" // another node does not answer
 	KindFailed      Kind = "failed"      // Portico could not do its work: the log has more
@@ -50,6 +51,8 @@ var rowsOfKinds = map[Kind]kindRow{
 	KindRefused: {http.StatusConflict, "Not possible as things are",
 		"Change what the sentence names, and send the request again."},
 	KindConflict: {http.StatusConflict, "Somebody else has changed the same",
+		"Read it again, and decide again."},
+	KindStale: {http.StatusPreconditionFailed, "It has changed since it was read",
 		"Read it again, and decide again."},
 	KindUnavailable: {http.StatusServiceUnavailable, "Not possible now", "Send the request again later."},
 	KindUnreachable: {http.StatusBadGateway, "Another node does not answer",
@@ -117,7 +120,7 @@ type Problem struct {
 	Status int    `json:"status"` // of the answer
 	Detail string `json:"detail"` // what is wrong, in one sentence
 	// Kind is what kind of error this is, for programs.
-	Kind   Kind   `json:"kind" enum:"invalid,unknown,refused,conflict,unavailable,unreachable,failed,unauthenticated,forbidden,misdirected"`
+	Kind   Kind   `json:"kind" enum:"invalid,unknown,refused,conflict,unavailable,unreachable,failed,unauthenticated,forbidden,misdirected,stale"`
 	Advice string `json:"advice,omitempty"` // what to do
 	// Error says the same as Detail: that was its name before problems had this form.
 	Error string `json:"error" deprecated:"true"`

@@ -62,8 +62,9 @@ func newLogOn() *cobra.Command {
 		Use:   "on",
 		Short: "Log what sessions do, for a limited time",
 		Long: `On starts a rule: sessions that match all given filters are logged from now on,
-including open ones, until the rule ends. Any number of rules can be active at
-the same time. --all logs every session.`,
+including open ones, until the rule ends. If a rule has the same filters, it gets
+the new end, and no rule is added. Up to 64 rules can be active at the same
+time. --all logs every session.`,
 		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
 		Args:    cobra.NoArgs,
 	}
@@ -80,11 +81,21 @@ the same time. --all logs every session.`,
 			return errors.New("portico log on needs either a filter, such as --user, or --all for every session")
 		}
 		body := admin.LogOnRequest{LogFilter: wanted, For: last.Seconds()}
+		var before admin.LogStatus
+		if err := api.get(cmd.Context(), admin.PathLog, &before); err != nil {
+			return err
+		}
 		var rule admin.LogRule
 		if err := api.post(cmd.Context(), admin.PathLogOn, body, &rule); err != nil {
 			return err
 		}
 		change := admin.Change{What: "rule " + rule.ID, Was: "none", Now: ruleText(rule)}
+		for _, r := range before.Rules {
+			if r.ID == rule.ID && r.Since.Equal(rule.Since) {
+				change.Was = ruleText(r)
+				api.note("rule %s logs this already: only its end has changed", r.ID)
+			}
+		}
 		return api.printRules(cmd, changedRule{change, rule}, []admin.LogRule{rule})
 	}
 	return cmd
@@ -118,6 +129,9 @@ also those of other operators.`,
 		if err := api.post(cmd.Context(), admin.PathLogOff, admin.LogOffRequest{ID: strings.Join(args, "")},
 			&ended); err != nil {
 			return err
+		}
+		if len(args) == 1 && len(ended.Rules) == 0 {
+			return fmt.Errorf("there is no rule %q: portico log status lists the rules", args[0])
 		}
 		rows, shown := table.New("What", "Was", "Now"), []changedRule{}
 		for _, r := range ended.Rules {

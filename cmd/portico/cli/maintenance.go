@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,6 +99,9 @@ func (a *apiCommand) maintenance(cmd *cobra.Command, path, ofServer string, args
 	var steps []admin.MaintenanceStep
 	if err := a.post(cmd.Context(), path, body, &steps); err != nil {
 		return err
+	}
+	if len(steps) == 0 {
+		a.note("%s is not in maintenance: nothing has changed", cmp.Or(strings.Join(args, ""), "the node"))
 	}
 	rows, fine := table.New("What", "Was", "Result").Keep("Result"), true
 	for _, s := range steps {

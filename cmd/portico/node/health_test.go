@@ -374,12 +374,19 @@ func TestOverrideCommands(t *testing.T) {
 			"it has Enabled, RecurrenceIntervalSeconds, TimeoutSeconds"},
 		{[]string{"add", probe, "--property", "Enabled", "--value", "0", "--duration", "1h", "--apply-version", "1"},
 			"none of the others can be"},
-		{[]string{"remove", probe, "--property", "TimeoutSeconds"}, "there is no override"},
+		{[]string{"remove", "IMAP.Protocol/imapselftestprobe", "--property", "Enabled"},
+			"did you mean IMAP.Protocol/ImapSelfTestProbe?"},
+		{[]string{"remove", probe, "--property", "Interval"},
+			"it has Enabled, RecurrenceIntervalSeconds, TimeoutSeconds"},
 	} {
 		if got := r.asks(t, cli.StatusFailed, append([]string{"override"}, bad.args...)...); !strings.Contains(got,
 			bad.words) {
 			t.Errorf("%q: %s", bad.args, got)
 		}
+	}
+	if got := r.asks(t, cli.StatusFine, "override", "remove", probe, "--property",
+		"TimeoutSeconds"); !strings.Contains(got, "nothing has changed") {
+		t.Error(got)
 	}
 	r.signals <- os.Interrupt
 	r.stopped(t)

@@ -174,7 +174,7 @@ func TestLogOfOneAmongMany(t *testing.T) {
 	if err := do(one, answers, "SELECT INBOX"); err != nil {
 		t.Fatal(err)
 	}
-	site.portico(t, 0, "log", "on", "--user", "one", "--for", "100ms")
+	site.portico(t, 0, "log", "on", "--user", "one*", "--for", "100ms")
 	site.portico(t, 0, "log", "off", "r1")
 	site.logSettled(t, 0) // the second rule ends by itself
 	if err := do(one, answers, "CHECK"); err != nil {

@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"portico/health"
 	"portico/health/admin"
 	"portico/health/components"
 	"portico/health/maintenance"
@@ -100,6 +102,9 @@ func (c maintenanceAPI) StopMaintenance(ctx context.Context, server string) ([]m
 		return nil, err
 	}
 	steps, err := c.s.monitoring.maintenance.Stop(ctx, server)
+	if errors.Is(err, health.ErrUnknown) { // if there is such a server, it is as wanted
+		return nil, c.s.current().known(server)
+	}
 	if err == nil {
 		c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ended")
 	}
@@ -108,8 +113,8 @@ func (c maintenanceAPI) StopMaintenance(ctx context.Context, server string) ([]m
 
 // nodeOut is StopMaintenance of this node.
 func (c maintenanceAPI) nodeOut(ctx context.Context) ([]maintenance.Step, error) {
-	if !c.nodeMaintained() {
-		return nil, admin.Unknown(fmt.Errorf("this node, %s, is not in maintenance", nodeName()))
+	if !c.nodeMaintained() { // it is as wanted
+		return nil, nil
 	}
 	steps := []maintenance.Step{}
 	for _, component := range []string{components.ServerWideOffline, components.ImapProxy} {

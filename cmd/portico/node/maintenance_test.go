@@ -48,7 +48,8 @@ func TestMaintenance(t *testing.T) {
 	r.asks(t, cli.StatusFine, "maintenance", "stop", "mbx2")
 	w.valves[0].set(fault{})
 	r.asks(t, cli.StatusFine, "maintenance", "stop", "mbx1")
-	r.asks(t, cli.StatusFailed, "maintenance", "stop", "mbx1")
+	r.asks(t, cli.StatusFine, "maintenance", "stop", "mbx1")
+	r.asks(t, cli.StatusFailed, "maintenance", "stop", "mbx9")
 	r.asks(t, cli.StatusFailed, "maintenance", "start", "mbx9")
 	r.settled(t)
 	if r.mailbox.active.Blocked("mbx1") || r.mailbox.active.Policy("mbx1") != "" ||

@@ -60,7 +60,7 @@ func TestNamesOfRowsAreTaken(t *testing.T) {
 	wantSaid(t, cli.StatusFine, "override add IMAP/ImapCTPProbe --property Enabled --value 1 -o name",
 		"IMAP/ImapCTPProbe\n")
 	wantSaid(t, cli.StatusFine, "server policy mbx1 Blocked -o name", "mbx1\n")
-	wantSaid(t, cli.StatusFailed, "maintenance stop", "is not in maintenance")
+	wantSaid(t, cli.StatusFine, "maintenance stop", "is not in maintenance")
 	wantSaid(t, cli.StatusFine, "maintenance start mbx1", "activation on mbx1")
 	wantSaid(t, cli.StatusFine, "config diff",
 		"All settings are as in the file. Only the keys below settings are compared")

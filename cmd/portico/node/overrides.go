@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"portico/configs/store"
 	"portico/health"
@@ -65,10 +66,15 @@ func (c overridesAPI) RemoveOverride(ctx context.Context, o health.Override) (ch
 		return change, err
 	}
 	defer done()
+	change = admin.Change{What: o.Identity + " " + o.Property, Was: noOverride, Now: noOverride}
 	was, err := c.s.monitoring.overrides.Remove(ctx, o)
-	if err != nil {
-		return change, err
+	if errors.Is(err, health.ErrUnknown) {
+		return change, c.s.monitoring.configured(c.s.current()).CheckProperty(o) // if there is one, it is as wanted
 	}
+	if err != nil {
+		return admin.Change{}, err
+	}
+	change.Was = overrideText(was)
 	c.s.log.Warn().Str("identity", o.Identity).Str("property", o.Property).Msg("override removed by an operator")
-	return admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(was), Now: noOverride}, nil
+	return change, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -67,6 +68,14 @@ func TestServe(t *testing.T) {
 // get asks over HTTP, through the socket.
 func (r *running) get(t testing.TB, path string) (status int, body string) {
 	t.Helper()
+	status, _, body = r.send(t, http.MethodGet, path, "", nil)
+	return status, body
+}
+
+// send sends a request over HTTP, through the socket.
+func (r *running) send(t testing.TB, method, path, body string, header http.Header) (status int, answered http.Header,
+	answer string) {
+	t.Helper()
 	conn, err := net.Dial("unix", filepath.Join(r.site.dir, "admin.sock"))
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +85,13 @@ func (r *running) get(t testing.TB, path string) (status int, body string) {
 		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
 		DisableKeepAlives: true,
 	}}
-	response, err := client.Get("http://localhost" + path)
+	request, err := http.NewRequestWithContext(testkit.Context(t), method, "http://localhost"+path,
+		strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(request.Header, header)
+	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +100,7 @@ func (r *running) get(t testing.TB, path string) (status int, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, string(text)
+	return response.StatusCode, response.Header, string(text)
 }
 
 // shownName is the first name of the certificate that new clients see.
@@ -303,7 +318,8 @@ func TestSettingsChangeWhileStopping(t *testing.T) {
 		defer close(changed)
 		for range 20 {
 			settingsAPI{r.service}.ChangeSettings(context.Background(),
-				admin.SettingsChange{Set: map[string]string{"banner": "Another one."}})
+				admin.SettingsChange{Set: map[string]string{"banner": "Another one."}},
+				func([]admin.SettingState) error { return nil })
 		}
 	}()
 	r.signals <- syscall.SIGTERM

@@ -100,8 +100,7 @@ func settingStates(inFile, inForce configs.Settings, stored map[string]string) [
 }
 
 // settingStates lists all settings as they are in force, with the folder of the protocol log where none is named.
-func (c settingsAPI) settingStates(stored map[string]string) []admin.SettingState {
-	current := c.s.current()
+func (c settingsAPI) settingStates(current *inForce, stored map[string]string) []admin.SettingState {
 	states := settingStates(current.fromFile.Settings, current.config.Settings, stored)
 	for i := range states {
 		if states[i].Name == "log_file_location" {
@@ -122,21 +121,28 @@ func (c settingsAPI) Settings(ctx context.Context) ([]admin.SettingState, error)
 	if err != nil {
 		return nil, err
 	}
-	return c.settingStates(item.Value), nil
+	return c.settingStates(c.s.current(), item.Value), nil
 }
 
 // ChangeSettings implements admin.Settings.
-func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsChange) ([]admin.SettingState, error) {
+func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsChange,
+	check func(before []admin.SettingState) error) ([]admin.SettingState, error) {
 	var (
 		item   store.Item[map[string]string]
 		before *inForce
 	)
 	err := c.s.apply(ctx, func(current *inForce) (next *inForce, err error) {
 		item, err = readStored(ctx, c.s.store.stored)
+		var states []admin.SettingState
 		if unreadable := (*unreadableSettings)(nil); errors.As(err, &unreadable) && change.ResetAll {
 			item.Value, err = make(map[string]string), nil
+		} else if err == nil {
+			states = c.settingStates(current, item.Value)
 		}
 		if err != nil {
+			return nil, err
+		}
+		if err := check(states); err != nil {
 			return nil, err
 		}
 		if err := changeStored(item.Value, current.fromFile.Settings, change); err != nil {
@@ -154,7 +160,7 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 	}
 	current := c.s.current()
 	c.s.settingsChanged(item.Value, "settings changed by an operator")
-	states := c.settingStates(item.Value)
+	states := c.settingStates(current, item.Value)
 	for i := range states {
 		was, _ := before.config.Settings.Text(states[i].Name) // the name is one of its own
 		if text, _ := current.config.Settings.Text(states[i].Name); text != was {
