@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"syscall"
 )
 
 // interruption ends a measurement in two steps, by signals or by keys of the live view.
@@ -15,11 +16,12 @@ type interruption struct {
 }
 
 // untilSignals returns an interruption whose steps are signals. After the second step, a signal ends the program at
-// once.
+// once. SIGPIPE does not: if whoever reads standard output has gone, that is an error, and the files are still written.
 func untilSignals(ctx context.Context) (i *interruption, stop func()) {
 	i = &interruption{}
 	i.ending, i.end = context.WithCancel(ctx)
 	i.cutting, i.cut = context.WithCancel(ctx)
+	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, endingSignals()...)
 	go func() {
