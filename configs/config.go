@@ -1,7 +1,7 @@
 // Package configs reads Portico's configuration file. It holds the types, their defaults, a strict reader that reports
 // every mistake with file, line and column, and the rules between keys. It is at the bottom of the import graph: it
 // imports neither the proxy nor the packages about mailbox servers, opens no socket and starts nothing. The folder
-// also holds files that people copy: portico.yaml and the systemd unit.
+// also holds files that people copy: portico.yaml, the systemd unit, rules for Prometheus.
 package configs
 
 import (
@@ -45,9 +45,10 @@ type Config struct {
 	// KeepaliveIdle is the idle time after which TCP sends a keep-alive probe to a client.
 	KeepaliveIdle time.Duration `yaml:"keepalive_idle" range:"10s..9h"`
 	// DataDir holds the store and, unless LogFileLocation is set, the protocol log.
-	DataDir string `yaml:"data_dir" file:"relative" reload:"no"`
-	Store   Store  `yaml:"store"`
-	Log     Log    `yaml:"log"`
+	DataDir string  `yaml:"data_dir" file:"relative" reload:"no"`
+	Store   Store   `yaml:"store"`
+	Metrics Metrics `yaml:"metrics"`
+	Log     Log     `yaml:"log"`
 
 	source   *source  // where each value is in the file; nil for a configuration made in code
 	warnings Problems // of Load
@@ -60,6 +61,12 @@ func (c *Config) DatabaseNames() []string { return slices.Sorted(maps.Keys(c.Dat
 type Store struct {
 	// Backups is the number of daily copies to keep; with 0, none is made.
 	Backups int `yaml:"backups" range:"0..1000"`
+}
+
+// Metrics configures the page of metrics that Prometheus reads.
+type Metrics struct {
+	// ClassicHistograms shows histograms with classic buckets, beside their native ones.
+	ClassicHistograms bool `yaml:"classic_histograms"`
 }
 
 // Relay configures the relay of signed-in sessions.

@@ -78,6 +78,7 @@ func Default() *Config {
 		KeepaliveIdle:   10 * time.Minute, // each probe wakes a phone
 		DataDir:         "/var/lib/portico",
 		Store:           Store{Backups: 7},
+		Metrics:         Metrics{ClassicHistograms: true},
 		Log:             Log{Level: LogInfo, Format: LogJSON, Signins: true},
 	}
 }

@@ -139,8 +139,10 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 		reg.Register(short))
 }
 
-// connections returns the counters of one listener.
+// connections returns the counters of one listener. All its series begin here, at 0, so that Prometheus sees the first
+// event as an increase.
 func (m *metrics) connections(listener string) *results {
+	m.acceptErrors.WithLabelValues(listener)
 	var r results
 	for o := range r {
 		r[o] = m.byListener.WithLabelValues(listener, outcomes[o].label)

@@ -5,9 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
 	"github.com/rs/zerolog"
 
 	"portico/health/exposition"
@@ -15,7 +17,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// BenchmarkScrape reads the metrics of twenty servers, each of which has seen twenty verbs.
+// BenchmarkScrape reads the metrics of twenty servers, each of which has seen twenty verbs: as text and as protobuf,
+// which has native histograms, with classic histograms and without.
 func BenchmarkScrape(b *testing.B) {
 	all := relay.NewStats()
 	for i := range 20 {
@@ -28,13 +31,29 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newRelayCollector(func() *relay.Stats { return all.Clone() }))
-	handler := exposition.New(registry, zerolog.Nop())
-	request := httptest.NewRequest("GET", "/metrics", nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		handler.ServeHTTP(nowhere{http.Header{}, io.Discard}, request)
+	for _, classic := range []bool{true, false} {
+		for _, format := range []expfmt.FormatType{expfmt.TypeTextPlain, expfmt.TypeProtoDelim} {
+			b.Run(fmt.Sprintf("%s/classic=%v", formatNames[format], classic), func(b *testing.B) {
+				handler := exposition.New(exposition.Histograms{From: registry,
+					Classic: func() bool { return classic }}, zerolog.Nop())
+				request := httptest.NewRequest("GET", "/metrics", nil)
+				request.Header.Set("Accept", string(expfmt.NewFormat(format)))
+				response := nowhere{http.Header{}, io.Discard}
+				b.ReportAllocs()
+				for b.Loop() {
+					handler.ServeHTTP(response, request)
+				}
+				size, err := strconv.Atoi(response.header.Get("Content-Length"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(size), "bytes/page")
+			})
+		}
 	}
 }
+
+var formatNames = map[expfmt.FormatType]string{expfmt.TypeTextPlain: "text", expfmt.TypeProtoDelim: "protobuf"}
 
 // nowhere is a response that nobody reads.
 type nowhere struct {

@@ -10,6 +10,7 @@ import (
 
 	"portico/health/admin"
 	"portico/health/console"
+	"portico/health/exposition"
 )
 
 // apiServer answers HTTP: the API, health checks, metrics and the console.
@@ -21,7 +22,7 @@ type apiServer struct {
 // startAPI opens the address and the socket of HTTP.
 func (s *service) startAPI() (err error) {
 	config, access := s.current().config, s.current().access
-	s.api.server, err = admin.New(admin.Options{Gatherer: s.metrics, Registerer: s.metrics, Checks: s.checks(),
+	s.api.server, err = admin.New(admin.Options{Gatherer: s.gatherer(), Registerer: s.metrics, Checks: s.checks(),
 		API: s.nouns(), Console: console.Handler(), Access: access, Log: s.log.Logger,
 		Node: func(name string) (http.Handler, error) { return s.current().node(name) }})
 	if err != nil {
@@ -43,6 +44,12 @@ func (s *service) startAPI() (err error) {
 		s.serveAPI(ln)
 	}
 	return nil
+}
+
+// gatherer is what /metrics shows.
+func (s *service) gatherer() exposition.Histograms {
+	return exposition.Histograms{From: s.metrics,
+		Classic: func() bool { return s.current().config.Metrics.ClassicHistograms }}
 }
 
 // nouns answer the API, each in the file of its name, logAPI in protocollog.go.

@@ -60,7 +60,7 @@ func TestPrometheusRules(t *testing.T) {
 		t.Error("no metrics")
 	}
 	for _, name := range names {
-		if !strings.Contains(metrics, "\n"+name+"{") && !strings.Contains(metrics, "\n"+name+" ") {
+		if !strings.Contains(metrics, "\n"+name+"{") && !strings.Contains(metrics, "\n# TYPE "+name+" ") {
 			t.Errorf("no metric %s", name)
 		}
 	}

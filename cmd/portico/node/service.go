@@ -133,7 +133,7 @@ func (s *service) putFirstInForce() error {
 		return err
 	}
 	s.config.inForce.Store(first)
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
+	s.metrics.MustRegister(newBuildInfo(), collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), tierCollector{s.config, s.mailbox})
 	s.reloads = newReloadMetrics(s.metrics)
 	return s.use(first.front)
