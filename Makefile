@@ -64,6 +64,10 @@ openapi: ## write the API's description from the Go types, if it only grows
 screenshots: ## renew the pictures of the console in docs/img
 	go test ./cmd/portico/demo -run TestConsolePictures$$ -count 1 -pictures $(CURDIR)/docs/img
 
+.PHONY: dashboard
+dashboard: ## write configs/grafana/portico.json from its table of panels
+	go test ./configs/grafana -run TestDashboard$$ -count 1 -update-dashboard
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -f portico

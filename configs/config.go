@@ -1,7 +1,7 @@
 // Package configs reads Portico's configuration file. It holds the types, their defaults, a strict reader that reports
 // every mistake with file, line and column, and the rules between keys. It is at the bottom of the import graph: it
 // imports neither the proxy nor the packages about mailbox servers, opens no socket and starts nothing. The folder
-// also holds files that people copy: portico.yaml, the systemd unit, rules for Prometheus.
+// also holds files that people copy: portico.yaml, the systemd unit, rules for Prometheus, a dashboard for Grafana.
 package configs
 
 import (
