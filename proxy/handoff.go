@@ -47,6 +47,8 @@ func (s *session) handOff(link *backend.Link) error {
 	hex.Decode(over.id[:], []byte(s.id))
 	carry := relay.Session{
 		Server:     link.Server,
+		Database:   link.Database,
+		Listener:   s.arrival.listener.Name,
 		Client:     s.client.handOver(),
 		Upstream:   relay.End{Conn: upstream, TLS: link.TLS, Rest: link.Rest},
 		Offers:     offers[link.Offers],

@@ -169,10 +169,10 @@ func (l *link) count(e *end, n int, now int64) {
 			l.deadline = now + int64(l.loop.opts.LingerTimeout)
 		}
 		l.clientBytes += uint64(n)
-		l.tracker.stats.ClientBytes += uint64(n)
+		l.tracker.stats.addClientBytes(n)
 	} else {
 		l.serverBytes += uint64(n)
-		l.tracker.stats.ServerBytes += uint64(n)
+		l.tracker.stats.addServerBytes(n)
 		if l.deadline != 0 { // half-closed: as long as answers flow
 			l.deadline = now + int64(l.loop.opts.LingerTimeout)
 		}

@@ -300,9 +300,9 @@ func (lp *loop) adopt(l *link, s Session) {
 		return
 	}
 	lp.sessions++
-	l.tracker.stats = lp.stats.Server(s.Server)
+	l.tracker.stats = lp.stats.countersOf(s)
 	l.tracker.stats.pool = &lp.pool
-	l.tracker.stats.Sessions++
+	l.tracker.stats.addSessions(1)
 	l.clientSentAt = lp.opts.Now()
 	lp.addSlot(&l.client)
 	lp.addSlot(&l.upstream)
@@ -318,5 +318,5 @@ func (lp *loop) forget(l *link) {
 	lp.freeSlot(&l.upstream)
 	lp.sessions--
 	lp.stats.Ended[l.reason]++
-	l.tracker.stats.Sessions--
+	l.tracker.stats.addSessions(-1)
 }

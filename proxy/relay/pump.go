@@ -48,9 +48,9 @@ func (p *Pumps) Add(s Session) error {
 		s.refuse(ReasonClosed)
 		return ErrClosed
 	}
-	l.tracker.stats = p.stats.Server(s.Server)
+	l.tracker.stats = p.stats.countersOf(s)
 	l.tracker.stats.pool = &p.pool
-	l.tracker.stats.Sessions++
+	l.tracker.stats.addSessions(1)
 	p.links[l] = struct{}{}
 	l.protect(func() { p.watch(l) })
 	go l.run(s.Client.Rest, s.Upstream.Rest)
@@ -97,7 +97,7 @@ func (e End) stream() net.Conn {
 func (p *Pumps) forget(l *pumpLink) {
 	delete(p.links, l)
 	p.stats.Ended[l.reason]++
-	l.tracker.stats.Sessions--
+	l.tracker.stats.addSessions(-1)
 }
 
 // Drain implements Relay.

@@ -171,11 +171,11 @@ func (l *pumpLink) feed(e *pumpEnd, p []byte) {
 	}
 	if e == &l.upstream {
 		l.serverBytes += uint64(len(p))
-		l.tracker.stats.ServerBytes += uint64(len(p))
+		l.tracker.stats.addServerBytes(len(p))
 		e.held = e.held[l.fromServer(e.held, now):]
 	} else if len(p) > 0 {
 		l.clientBytes += uint64(len(p))
-		l.tracker.stats.ClientBytes += uint64(len(p))
+		l.tracker.stats.addClientBytes(len(p))
 		l.idleTimer.Reset(l.relay.opts.IdleTimeout)
 	}
 	if c := &l.client; e == c || l.mayReadClient() {

@@ -39,6 +39,8 @@ const (
 // Session is a signed-in session for the relay to carry.
 type Session struct {
 	Server   string // the mailbox server's name, a metric label
+	Database string // "" for none
+	Listener string
 	Client   End
 	Upstream End
 	Offers   Offers

@@ -113,6 +113,30 @@ func (r *rig) close() {
 				s.Queued, s.Opaque)
 		}
 	}
+	wantCountedAlike(r.t, r.relay.Stats())
+}
+
+// wantCountedAlike checks that servers, databases and listeners have counted the same.
+func wantCountedAlike(t testing.TB, s *Stats) {
+	t.Helper()
+	var servers, databases, listeners GroupStats
+	for _, server := range s.Servers {
+		servers.Traffic.add(server.Traffic)
+		for _, h := range server.Commands {
+			if h != nil {
+				servers.Commands.Add(h)
+			}
+		}
+	}
+	for _, group := range s.Databases {
+		databases.add(group)
+	}
+	for _, group := range s.Listeners {
+		listeners.add(group)
+	}
+	if databases != servers || listeners != servers {
+		t.Errorf("servers have counted %+v, databases %+v, listeners %+v", servers, databases, listeners)
+	}
 }
 
 // server returns what is counted for the rig's only mailbox server.
@@ -163,7 +187,8 @@ type setup func(*Session)
 func (r *rig) start(change ...setup) *talk {
 	r.t.Helper()
 	tk := &talk{t: r.t, ended: make(chan Ending, 1)}
-	s := Session{Server: "mbx1", Offers: OffersNone, Extensions: allExtensions, Owner: ownerFunc(tk.over)}
+	s := Session{Server: "mbx1", Database: "db1", Listener: ":143", Offers: OffersNone, Extensions: allExtensions,
+		Owner: ownerFunc(tk.over)}
 	r.mu.Lock()
 	r.talks = append(r.talks, tk)
 	r.mu.Unlock()

@@ -112,7 +112,8 @@ const allExtensions = wire.LiteralPlus | wire.MultiAppend | wire.Catenate | wire
 func newBareSession(offers Offers) *bareSession {
 	d := &bareSession{now: 1}
 	d.out = sinks{&d.client, &d.server}
-	d.tracker.stats = &ServerStats{pool: new(commandPool)}
+	d.tracker.stats = NewStats().countersOf(Session{Server: "mbx1"})
+	d.tracker.stats.pool = new(commandPool)
 	d.offers, d.extensions = offers, allExtensions
 	return d
 }

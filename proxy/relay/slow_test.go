@@ -90,7 +90,7 @@ func TestSlowCommandsStayWithTheLoop(t *testing.T) {
 	d.say(clientSays, "a NOOP\r\n")
 	d.now += int64(time.Second)
 	d.say(serverSays, "a OK\r\n")
-	stats := &Stats{Servers: map[string]*ServerStats{"mbx1": d.tracker.stats}}
+	stats := &Stats{Servers: map[string]*ServerStats{"mbx1": d.tracker.stats.ServerStats}}
 	if copied := stats.Clone().Servers["mbx1"]; copied.slow != nil || len(slowOf(d)) != 1 {
 		t.Errorf("%v in a copy, %d left", copied.slow, len(slowOf(d)))
 	}

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"math"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +38,32 @@ func TestHistogramPutsEachDurationInItsBuckets(t *testing.T) {
 	}
 }
 
+// A quantile is at most one bucket away from the exact one: 2^(1/4), 19 %.
+func TestQuantile(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var h Histogram
+	if h.Quantile(0.5) != 0 {
+		t.Error("of nothing it is not 0")
+	}
+	all := make([]float64, 5000)
+	for i := range all {
+		all[i] = 1e6 * math.Exp(2*random.NormFloat64())
+		h.Observe(int64(all[i]))
+	}
+	slices.Sort(all)
+	for _, q := range []float64{0.01, 0.5, 0.95, 0.99, 1} {
+		exact := all[max(int(math.Ceil(q*float64(len(all))))-1, 0)]
+		if got := float64(h.Quantile(q)); got > exact*1.19 || got < exact/1.19 {
+			t.Errorf("%v: %v, exactly %v", q, time.Duration(got), time.Duration(exact))
+		}
+	}
+	var once Histogram
+	once.Observe(1e9)
+	if got := once.Quantile(0.99); got > time.Second || got < 990*time.Millisecond {
+		t.Errorf("of 1s: %v", got)
+	}
+}
+
 func TestEveryNativeBucketIsReached(t *testing.T) {
 	for i := range numNative {
 		var h Histogram
@@ -57,6 +85,12 @@ func TestStatsAddAndCopy(t *testing.T) {
 		server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Opaque = int64(n), n, n,
 			int64(n), int64(n)
 		server.Intercepted, server.LongCapabilities = n, n
+		of := s.countersOf(Session{Server: "mbx1", Database: "db1", Listener: ":143"})
+		of.addClientBytes(int(n))
+		for range n {
+			of.observe(wire.VerbFetch, ResultNO, 2e6)
+		}
+		s.counters = nil // it is the loop's own
 		s.Ended[ReasonIdle], s.Panics = n, n
 		return s
 	}

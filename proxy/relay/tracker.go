@@ -68,7 +68,7 @@ func (p *commandPool) put(c *command) {
 // not read the server, because the client does not take its bytes, does not count. Package wire finds the commands. A
 // tracker belongs to the session's loop.
 type tracker struct {
-	stats       *ServerStats
+	stats       *counters
 	first, last *command
 	// Time in which the server was not read because the client took nothing. While pausing is true, it is that time
 	// minus the start of the pause; see pausedUntil.
@@ -90,7 +90,7 @@ func (t *tracker) begin(tag []byte, verb wire.Verb, now int64) *command {
 	}
 	t.last = c
 	t.open++
-	t.stats.Queued++
+	t.stats.addQueued(1)
 	return c
 }
 
@@ -134,15 +134,15 @@ func (t *tracker) setIdling(c *command, idling bool) {
 	}
 	c.idling = idling
 	if idling {
-		t.stats.Queued--
+		t.stats.addQueued(-1)
 	} else {
-		t.stats.Queued++
+		t.stats.addQueued(1)
 	}
 }
 
 // finish counts a command whose clock has stopped, and removes it.
 func (t *tracker) finish(c *command, r Result) {
-	t.stats.Observe(c.verb, r, c.serverTime)
+	t.stats.observe(c.verb, r, c.serverTime)
 	t.numAnswered++
 	t.remove(c)
 }
@@ -150,7 +150,7 @@ func (t *tracker) finish(c *command, r Result) {
 // remove takes a command out of the open ones, and returns it to the pool.
 func (t *tracker) remove(c *command) {
 	t.setIdling(c, false)
-	t.stats.Queued--
+	t.stats.addQueued(-1)
 	t.open--
 	if t.first == c {
 		t.first = c.next

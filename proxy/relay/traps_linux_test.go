@@ -149,7 +149,7 @@ func panicsAlone(t *testing.T, d driver, w ways, breakIt func(*link)) {
 	}
 	inside(t, r, func(lp *loop) {
 		lp.links(func(l *link) {
-			if l.tracker.stats == lp.stats.Server("broken") {
+			if l.tracker.stats.ServerStats == lp.stats.Server("broken") {
 				breakIt(l)
 			}
 		})
