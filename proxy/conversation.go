@@ -13,6 +13,7 @@ import (
 // may continue, and otherwise an error.
 func (s *session) command() (*backend.Link, error) {
 	s.dialogue.tag, s.dialogue.mechanism = "", ""
+	s.attempt.database, s.attempt.routedTo = "", ""
 	cmd, err := s.client.commands.ReadCommand(s.proceed)
 	s.dialogue.tag = cmd.Tag
 	if cmd.Verb == wire.VerbOther && speaksHTTP(cmd.Tag) {

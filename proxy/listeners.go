@@ -176,6 +176,7 @@ func (s *Server) admit(conn setup.Conn, listener *listener) {
 // A TLS client gets no line, because that would need a handshake.
 func (s *Server) refuse(conn setup.Conn, listener *listener, remote netip.AddrPort, o Outcome) {
 	listener.results.count(o)
+	s.signins.count(o, "", "", listener.Name)
 	row := o.row()
 	event, _ := s.warned.event(s.refusalLog, o, s.opt.Now())
 	event.Str("listener", listener.Name).Stringer("remote", remote).Msg(row.log)

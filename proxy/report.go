@@ -17,6 +17,7 @@ import (
 func (s *session) report(err error) (Outcome, error) {
 	outcome := outcomeOf(err)
 	s.logOutcome(outcome, err)
+	s.countSignIn(outcome)
 	s.dialogue.mechanism = ""
 	s.countRefusal(outcome)
 	code := outcome.row().code

@@ -60,6 +60,9 @@ func (s *session) route(ctx context.Context, q directory.Query, c *backend.Crede
 	if len(route.Servers) > 0 {
 		s.rows.server = route.Servers[0]
 	}
+	if len(route.Servers) > 0 && route.Refusal() == nil { // otherwise it is anybody's, for a user who has none
+		s.attempt.database, s.attempt.routedTo = route.Database, route.Servers[0]
+	}
 	switch {
 	case err != nil:
 		return route, fmt.Errorf("route: %w", err)

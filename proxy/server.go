@@ -29,6 +29,7 @@ type Server struct {
 	sharedInfos sharedInfos
 	refusalLog  zerolog.Logger // for connections refused on accept: a flood of them must not become a flood of lines
 	stats       setupStats
+	signins     *signinCounts
 	shortages   atomic.Uint64 // see Shortages
 
 	reloading sync.Mutex
@@ -66,7 +67,8 @@ func newServer(opt Options) (*Server, error) {
 		return nil, fmt.Errorf("proxy options: %w", err)
 	}
 	s := &Server{opt: opt, admission: newAdmission(opt.Now), closed: make(chan struct{}),
-		authDelays: newAuthDelays(opt.Now), guesses: newGuessLimiter(opt.Now, opt.Sleep)}
+		authDelays: newAuthDelays(opt.Now), guesses: newGuessLimiter(opt.Now, opt.Sleep),
+		signins: newSigninCounts()}
 	var err error
 	if s.metrics, err = newMetrics(opt.Registerer, s.admission.counts, s.Shortages,
 		newRelayCollector(s.Stats)); err != nil {

@@ -60,6 +60,8 @@ type attempt struct {
 	draws          []tokenDraw   // guess tokens taken for this sign-in
 	tier           *tierInUse    // nil while no sign-in is in progress
 	route          backend.Route // to be ended by releaseRoute
+	database       string        // that the route has led to; "" for none
+	routedTo       string        // the mailbox server that the route has led to
 	mailboxServer  string        // signed in to; "" until then
 }
 

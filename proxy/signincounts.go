@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"cmp"
+	"sync"
+
+	"portico/proxy/history"
+)
+
+// signinCounts counts the results of sign-ins by mailbox server, database and listener, each by itself. Their names
+// come from the configuration and the directory's answers that were checked against it, so they are bounded. Safe for
+// concurrent use.
+type signinCounts struct {
+	mu                            sync.Mutex
+	servers, databases, listeners map[string]*[numOutcomes]uint64
+}
+
+func newSigninCounts() *signinCounts {
+	return &signinCounts{servers: make(map[string]*[numOutcomes]uint64),
+		databases: make(map[string]*[numOutcomes]uint64), listeners: make(map[string]*[numOutcomes]uint64)}
+}
+
+// count counts a result. server and database are "" if the sign-in has not come that far.
+func (c *signinCounts) count(o Outcome, server, database, listener string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, at := range []struct {
+		counts map[string]*[numOutcomes]uint64
+		name   string
+	}{{c.servers, server}, {c.databases, database}, {c.listeners, listener}} {
+		if at.name == "" {
+			continue
+		}
+		if at.counts[at.name] == nil {
+			at.counts[at.name] = new([numOutcomes]uint64)
+		}
+		at.counts[at.name][o]++
+	}
+}
+
+// addTo adds what was counted so far.
+func (c *signinCounts) addTo(all history.Counts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for kind, groups := range map[history.Kind]map[string]*[numOutcomes]uint64{
+		history.Server: c.servers, history.Database: c.databases, history.Listener: c.listeners,
+	} {
+		for name, counts := range groups {
+			for o, n := range counts {
+				if n > 0 {
+					all.Of(kind, name).SignIns[Outcome(o).String()] = n
+				}
+			}
+		}
+	}
+}
+
+// countSignIn counts a sign-in, or a connection that Portico ends without one. The latter counts for its listener
+// alone.
+func (s *session) countSignIn(o Outcome) {
+	switch {
+	case s.dialogue.mechanism != "":
+		s.server.signins.count(o, cmp.Or(s.attempt.mailboxServer, s.attempt.routedTo), s.attempt.database,
+			s.arrival.listener.Name)
+	case o.row().ends && o != OutcomeLogout && o != OutcomeClientGone:
+		s.server.signins.count(o, "", "", s.arrival.listener.Name)
+	}
+}
