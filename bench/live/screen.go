@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"portico/bench"
+	"portico/health/admin/table"
 )
 
 // The size of a screen that does not report one.
@@ -174,36 +175,15 @@ func (m *model) phase() string {
 	return "signing in"
 }
 
-// The steps of a line of history, from the least to the greatest.
-var (
-	blocks = []rune("▁▂▃▄▅▆▇█")
-	ascii  = []rune("_.-=+*%#")
-)
-
 // spark draws the latest steps of a figure in one line.
 func (m *model) spark(name string, values []float64, text func(float64) string) string {
 	const label, figure = 12, 12
 	values = values[max(0, len(values)-max(m.width-label-figure, 1)):]
-	signs, high := blocks, 0.0
-	if m.options.ASCII {
-		signs = ascii
-	}
-	for _, v := range values {
-		high = max(high, v)
-	}
-	var b strings.Builder
-	for _, v := range values {
-		if v == 0 || high == 0 {
-			b.WriteByte(' ')
-			continue
-		}
-		b.WriteRune(signs[min(len(signs)-1, int(v/high*float64(len(signs))))])
-	}
 	last := ""
 	if len(values) > 0 {
 		last = text(values[len(values)-1])
 	}
-	return fmt.Sprintf("%-11s %s %s", name, b.String(), last)
+	return fmt.Sprintf("%-11s %s %s", name, table.Spark(values, m.options.ASCII), last)
 }
 
 // span formats a latency with three digits; none is "".

@@ -34,6 +34,7 @@ type API struct {
 	Databases   Databases
 	Users       Users
 	Sessions    Sessions
+	Stats       Stats
 	Settings    Settings
 	Penalties   Penalties
 	Monitors    Monitors
@@ -73,6 +74,7 @@ func (a API) register(api huma.API, all bool) {
 	add(api, a.Databases, databaseRoutes, all)
 	add(api, a.Users, userRoutes, all)
 	add(api, a.Sessions, sessionRoutes, all)
+	add(api, a.Stats, statsRoutes, all)
 	add(api, a.Settings, settingRoutes, all)
 	add(api, a.Penalties, penaltyRoutes, all)
 	add(api, a.Monitors, monitorRoutes, all)

@@ -107,7 +107,8 @@ Exit status:
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("portico {{.Version}}\n")
-	task(root, "now", "Sessions and users", newSession(), newLogCommand(), newUser(), newPenalty())
+	task(root, "now", "Sessions and users", newSession(), newStats(), newLogCommand(),
+		newUser(), newPenalty())
 	task(root, "servers", "Mailbox servers and databases", newServer(), newDatabase())
 	task(root, "health", "Health and recovery", newHealth(), newProbe(), newOverride(), newRunbook(), newMaintenance(),
 		newComponent(), newService())

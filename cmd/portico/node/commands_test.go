@@ -44,6 +44,7 @@ var commandSamples = []struct{ command, args string }{
 	{"database copy resume", "db1 mbx1"},
 	{"session list", ""},
 	{"session slow", ""},
+	{"stats", ""},
 	{"user where", "ANN"},
 	{"user move", "ann db2"},
 	{"user kick", "ann"},

@@ -32,6 +32,7 @@ type service struct {
 	store      *nodeStore    // what is kept on disk; nil before start, as are those below that can fail to start
 	mailbox    *mailboxState // what is known of mailbox servers and databases
 	clients    *clientSide   // listeners, sign-in, relay
+	figures    *figures      // of the last hour
 	protocol   *protolog.Log
 	components *componentStates // what is in service
 	monitoring *monitoring      // probes and monitors, and what operators change about them
@@ -95,6 +96,8 @@ func (s *service) start() (err error) {
 	if err := s.clients.start(cpus, s.protocol, s.metrics); err != nil {
 		return err
 	}
+	s.figures = newFigures(s.clients.server.Counts)
+	s.background.run(s.figures.run)
 	s.background.run(func(ctx context.Context) { keepTidy(ctx, s.clients.server.Clients) })
 	s.background.run(func(ctx context.Context) { keepMechanisms(ctx, s.config, s.log) })
 	s.background.run(s.clients.keepCertificates)

@@ -172,7 +172,7 @@ func appendLine(text []byte, cells []string, widths []int, width int) []byte {
 	}
 	shown := strings.TrimRight(line.String(), " ")
 	if width > 0 {
-		shown = cut(shown, width)
+		shown = Cut(shown, width)
 	}
 	return append(append(text, shown...), '\n')
 }

@@ -63,12 +63,12 @@ func leastOf(cell string) int {
 // cutCell cuts a cell. A time loses its date first, and the mark replaces the date.
 func cutCell(cell string, columns int) string {
 	if displayWidth(cell) <= columns || !isTime(cell) {
-		return cut(cell, columns)
+		return Cut(cell, columns)
 	}
 	for _, n := range dateLengths {
 		if shorter := cutMark + strings.TrimSpace(cell[n:]); displayWidth(shorter) <= columns {
 			return shorter
 		}
 	}
-	return cut(cell, columns)
+	return Cut(cell, columns)
 }

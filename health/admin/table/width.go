@@ -13,8 +13,8 @@ import (
 // cutMark marks a cut text.
 const cutMark = "…"
 
-// cut shortens a text to a width, and marks the cut.
-func cut(text string, columns int) string {
+// Cut shortens a text to a width, and marks the cut.
+func Cut(text string, columns int) string {
 	if displayWidth(text) <= columns {
 		return text
 	}

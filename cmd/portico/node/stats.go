@@ -1,0 +1,96 @@
+package node
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"portico/health/admin"
+	"portico/proxy/history"
+	"portico/proxy/relay"
+	"portico/proxy/wire"
+)
+
+// historySize bounds the figures of the last hour, in bytes.
+const historySize = 16 << 20
+
+// figures are what was counted in the last hour.
+type figures struct {
+	history *history.History
+	counts  func() history.Counts
+	now     func() int64
+}
+
+func newFigures(counts func() history.Counts) *figures {
+	now := relay.Clock()
+	return &figures{history.New(historySize, now()), counts, now}
+}
+
+// run records, until ctx ends.
+func (f *figures) run(ctx context.Context) {
+	tick := time.NewTicker(history.Interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			f.history.Record(f.now(), f.counts())
+		}
+	}
+}
+
+// statsAPI implements admin.Stats.
+type statsAPI struct{ s *service }
+
+// Windows implements admin.Stats. In a single window, what is configured has a row also if nothing was counted.
+func (c statsAPI) Windows(q history.Query) (iter.Seq[history.Window], error) {
+	if q.Server != "" {
+		if err := c.s.current().known(q.Server); err != nil {
+			return nil, err
+		}
+	}
+	if q.Verb != "" {
+		verbs := append(wire.VerbNames(), wire.VerbOther.String())
+		i := slices.IndexFunc(verbs, func(v string) bool { return strings.EqualFold(v, q.Verb) })
+		if i < 0 {
+			return nil, admin.NoSuch("command", q.Verb, verbs)
+		}
+		q.Verb = verbs[i]
+	}
+	windows := c.s.figures.history.Windows(q, c.s.figures.now())
+	if q.Step > 0 {
+		return windows, nil
+	}
+	return func(yield func(history.Window) bool) {
+		for w := range windows {
+			for _, name := range c.configured(q) {
+				if w.Rows[name] == nil {
+					w.Rows[name] = &history.Row{}
+				}
+			}
+			yield(w)
+		}
+	}, nil
+}
+
+// configured lists the names of the rows that an answer has in any case.
+func (c statsAPI) configured(q history.Query) (names []string) {
+	tier := c.s.current().tier()
+	switch q.By {
+	case history.ByServer:
+		if q.Server != "" {
+			return []string{q.Server}
+		}
+		return tier.Servers()
+	case history.ByDatabase:
+		return tier.Databases()
+	case history.ByListener:
+		for _, l := range c.s.config.started.Listeners {
+			names = append(names, l.Address)
+		}
+	}
+	return names
+}
