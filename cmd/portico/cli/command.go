@@ -107,7 +107,7 @@ Exit status:
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("portico {{.Version}}\n")
-	task(root, "now", "Sessions and users", newSession(), newStats(), newLogCommand(),
+	task(root, "now", "Sessions and users", newSession(), newStats(), newTop(), newLogCommand(),
 		newUser(), newPenalty())
 	task(root, "servers", "Mailbox servers and databases", newServer(), newDatabase())
 	task(root, "health", "Health and recovery", newHealth(), newProbe(), newOverride(), newRunbook(), newMaintenance(),

@@ -45,6 +45,7 @@ var commandSamples = []struct{ command, args string }{
 	{"session list", ""},
 	{"session slow", ""},
 	{"stats", ""},
+	{"top", "--once"},
 	{"user where", "ANN"},
 	{"user move", "ann db2"},
 	{"user kick", "ann"},

@@ -89,6 +89,17 @@ func TestStats(t *testing.T) {
 	}
 }
 
+// Without a terminal, top says how to print once.
+func TestTopNeedsATerminal(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	site.serve(t, site.write(t, ""))
+	if got := site.portico(t, 2, "top"); !strings.Contains(got, "needs a terminal; portico top --once") {
+		t.Error(got)
+	}
+}
+
 // Figures are recorded every five seconds.
 func TestFiguresAreRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
