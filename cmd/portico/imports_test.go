@@ -55,6 +55,9 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend", "github.com/rs/zerolog", "it returns errors; the session's top frame logs them"},
 	{"portico/backend", "github.com/prometheus/...", "it reports durations through a callback"},
 
+	{"portico/fleet", "portico/...", "it asks nodes, whatever for"},
+	{"portico/fleet", "github.com/...", "the same"},
+
 	{"portico/proxy/poll", "portico/...", "it waits, whatever for"},
 	{"portico/proxy/setup", "portico/proxy", "it has turns and connections, whoever they are for"},
 	{"portico/proxy/setup", "portico/proxy/relay", "a connection leaves it for good, wherever it goes"},
