@@ -54,7 +54,7 @@ func noSuchRequest(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
 		}
 	}
 	if len(methods) == 0 {
-		fail(w, Unknown(fmt.Errorf("the API has no %s", r.URL.Path)))
+		fail(w, Of(KindUnsupported, fmt.Errorf("the API has no %s", r.URL.Path)))
 		return
 	}
 	w.Header().Set("Allow", strings.Join(methods, ", "))

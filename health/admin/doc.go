@@ -7,6 +7,8 @@
 // a client certificate for a change; TCP beyond loopback wants one for everything, and does not open without TLS. Every
 // change is logged (audit.go), and what is refused is counted (metrics.go).
 //
+// A request below PathSite is sent to all nodes of the site (site.go).
+//
 // The package knows nothing of IMAP. What it shows and does is passed in: a registry of metrics, a list of named
 // checks, an API.
 package admin

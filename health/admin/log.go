@@ -43,6 +43,7 @@ type Log interface {
 
 // LogStatus is the state of the protocol log.
 type LogStatus struct {
+	Node     string     `json:"node,omitempty"` // whose log it is, where several nodes are asked
 	Rules    []LogRule  `json:"rules"`
 	Watchers int        `json:"watchers"`                // who watch rows as they come
 	Pending  bool       `json:"pending"`                 // a change is not in effect yet in all sessions
@@ -55,7 +56,8 @@ type LogStatus struct {
 
 // LogRule asks for rows of the protocol log: of all that fit everything that is given.
 type LogRule struct {
-	ID string `json:"id"`
+	Node string `json:"node,omitempty"` // whose rule it is, where the rules of several nodes are listed
+	ID   string `json:"id"`
 	LogFilter
 	Since time.Time  `json:"since"`
 	Until *time.Time `json:"until,omitempty"` // missing: without end

@@ -102,6 +102,7 @@ type MonitorRow struct {
 
 // SetRow is a health set: a row of Get-HealthReport.
 type SetRow struct {
+	Node           string    `json:"node,omitempty"` // by its name in the configuration, where several nodes are asked
 	Server         string    `json:"server"`
 	State          string    `json:"state"`
 	HealthSet      string    `json:"health_set"`

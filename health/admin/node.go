@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,6 +34,19 @@ type Names struct {
 	Databases []string `json:"databases"`
 	Blocked   []string `json:"blocked"`  // servers on which no database may be activated
 	Commands  []string `json:"commands"` // that the proxy tells apart, in upper case
+}
+
+// Check refuses a mailbox server or an IMAP command that has none of these names; "" is allowed. further are commands
+// beside IMAP's.
+func (n Names) Check(server, command string, further ...string) error {
+	if server != "" && !slices.Contains(n.Servers, server) {
+		return NoSuch("mailbox server", server, n.Servers)
+	}
+	known := slices.Concat(n.Commands, further)
+	if command != "" && !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, command) }) {
+		return NoSuch("command", strings.ToUpper(command), known)
+	}
+	return nil
 }
 
 // Bundled says where a bundle is.

@@ -66,5 +66,6 @@ func allOperations() *huma.OpenAPI {
 	API{}.register(api, true)
 	callerRoutes(api)
 	eventRoutes(api, nil)
+	describeSite(api)
 	return api.OpenAPI()
 }

@@ -45,20 +45,15 @@ func pages(o Options) http.Handler {
 	}
 	o.API.pages(mux)
 	describe(mux)
+	(&fanOut{name: o.Name, here: mux, others: o.Others, turns: make(chan struct{}, maxSiteAtOnce)}).routes()
 	if o.Node != nil {
 		mux.HandleFunc(nodePages+"{node}/", func(w http.ResponseWriter, r *http.Request) {
-			way, err := o.Node(r.PathValue("node"))
-			if err != nil {
-				fail(w, err)
-				return
-			}
-			beyond := nodePages + r.PathValue("node")
-			until := time.Now().Add(moveTime + writeTimeout)
-			if lasts(r) {
-				until = time.Time{} // it ends with the client
-			}
-			http.NewResponseController(w).SetWriteDeadline(until)
-			http.StripPrefix(beyond, way).ServeHTTP(w, r)
+			passOn(w, r, func(name string) (http.Handler, error) {
+				if name == o.Name {
+					return mux, nil
+				}
+				return o.Node(name)
+			})
 		})
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
@@ -68,6 +63,21 @@ func pages(o Options) http.Handler {
 		mux.Handle("GET "+consoleFiles, o.Console)
 	}
 	return private(mux)
+}
+
+// passOn sends a request to the node that its path names.
+func passOn(w http.ResponseWriter, r *http.Request, node func(name string) (http.Handler, error)) {
+	way, err := node(r.PathValue("node"))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	until := time.Now().Add(moveTime + writeTimeout)
+	if lasts(r) {
+		until = time.Time{} // it ends with the client
+	}
+	http.NewResponseController(w).SetWriteDeadline(until)
+	http.StripPrefix(nodePages+r.PathValue("node"), way).ServeHTTP(w, r)
 }
 
 // readiness answers 200 if all checks are ready, else 503; either way with one line for each.

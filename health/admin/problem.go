@@ -29,6 +29,7 @@ const (
 	KindStale       Kind = "stale"       // If-Match names a state that is no more
 	KindUnavailable Kind = "unavailable" // it is not possible now: ask again later
 	KindUnreachable Kind = "unreachable" // another node does not answer
+	KindUnsupported Kind = "unsupported" // the API of this version does not have the request
 	KindFailed      Kind = "failed"      // Portico could not do its work: the log has more
 
 	KindUnauthenticated Kind = "unauthenticated" // it needs a token, a certificate or the admin socket
@@ -57,6 +58,8 @@ var rowsOfKinds = map[Kind]kindRow{
 	KindUnavailable: {http.StatusServiceUnavailable, "Not possible now", "Send the request again later."},
 	KindUnreachable: {http.StatusBadGateway, "Another node does not answer",
 		"Ask that node itself, or look whether it runs."},
+	KindUnsupported: {http.StatusNotFound, "The API does not have the request",
+		"/api/ lists the requests of this version."},
 	KindFailed: {http.StatusInternalServerError, "Portico could not do its work", "Look into Portico's log."},
 	KindUnauthenticated: {http.StatusUnauthorized, "Portico does not know who asks",
 		"Send a token, show a client certificate, or use the admin socket."},
@@ -120,7 +123,7 @@ type Problem struct {
 	Status int    `json:"status"` // of the answer
 	Detail string `json:"detail"` // what is wrong, in one sentence
 	// Kind is what kind of error this is, for programs.
-	Kind   Kind   `json:"kind" enum:"invalid,unknown,refused,conflict,unavailable,unreachable,failed,unauthenticated,forbidden,misdirected,stale"`
+	Kind   Kind   `json:"kind" enum:"invalid,unknown,refused,conflict,unavailable,unreachable,failed,unauthenticated,forbidden,misdirected,stale,unsupported"`
 	Advice string `json:"advice,omitempty"` // what to do
 	// Error says the same as Detail: that was its name before problems had this form.
 	Error string `json:"error" deprecated:"true"`

@@ -15,11 +15,10 @@ type Rollup struct {
 	MinimumOnline int // the percentage of a group's nodes from which on it is Degraded, and not Unhealthy
 }
 
-// NodeReport is what a node says of its health sets. Failed says why it could not be asked, "" if it was.
+// NodeReport is what a node says of its health sets. A node that has not answered has none.
 type NodeReport struct {
-	Node   string
-	Sets   []SetRow
-	Failed string
+	Node string
+	Sets []SetRow
 }
 
 // RollupRow is a health set of a group of nodes.

@@ -30,7 +30,7 @@ func TestRollup(t *testing.T) {
 				report("z", "Online", "Unhealthy")},
 				well("a"), well("b"), well("c"), well("d"), well("e"), well("f"), well("g")),
 			"[x y z a b c d e f g] Online Degraded 70 [x y z]"},
-		{"one cannot be asked", 12, []NodeReport{well("a"), {Node: "b", Failed: "refused"}},
+		{"one cannot be asked", 12, []NodeReport{well("a"), {Node: "b"}},
 			"[a b] Online Unhealthy 50 [b]"},
 		{"one is out of service", 12, []NodeReport{well("a"), report("b", "Offline", "Healthy")},
 			"[a b] Partially Online Unhealthy 50 []"},

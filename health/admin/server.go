@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"portico/fleet"
 	"portico/proxy"
 )
 
@@ -34,7 +35,9 @@ type Options struct {
 	Registerer prometheus.Registerer                   // for the server's own metrics; nil: there are none
 	Checks     []Check                                 // what /readyz asks, in this order
 	API        API                                     // what the API shows and does
+	Name       string                                  // of this node
 	Node       func(name string) (http.Handler, error) // the way to another node; nil: there is none
+	Others     func() []fleet.Node                     // all other nodes, by name; nil: there are none
 	Console    http.Handler                            // the page at / and its files; nil: there is none
 	Access     Access                                  // the first; see Server.Reload
 	Log        zerolog.Logger                          // the zero value writes nothing

@@ -25,6 +25,8 @@ const (
 
 // Sessions are the signed-in sessions as the API shows and ends them.
 type Sessions interface {
+	// Names lists the names that filters may have.
+	Names() Names
 	Sessions(ctx context.Context) []proxy.Session
 	// Slow lists the slowest commands of the last day, the slowest first.
 	Slow(ctx context.Context) []proxy.SlowCommand
@@ -34,6 +36,7 @@ type Sessions interface {
 
 // SessionState is a signed-in session as the API shows it.
 type SessionState struct {
+	Node     string `json:"node,omitempty"` // whose session it is, where the sessions of several nodes are listed
 	ID       string `json:"id"`
 	User     string `json:"user"`
 	Remote   string `json:"remote"` // the client's address
@@ -56,6 +59,7 @@ type SessionState struct {
 
 // SlowCommand is one of the slowest commands of its mailbox server, verb and hour.
 type SlowCommand struct {
+	Node    string    `json:"node,omitempty"` // whose session it was, where the commands of several nodes are listed
 	Ended   time.Time `json:"ended"`
 	Command string    `json:"command"`
 	Seconds float64   `json:"seconds"` // server time
@@ -68,10 +72,11 @@ type SlowCommand struct {
 
 // SessionFilter says which sessions are meant: those that fit all that is given.
 type SessionFilter struct {
-	User    string `json:"user,omitempty"` // as somebody has typed it; see Users.Named
-	Session string `json:"session,omitempty"`
-	IP      string `json:"ip,omitempty"` // an address or a network
-	Server  string `json:"server,omitempty"`
+	// User is what somebody has typed, where sessions are ended; see Users.Named. A list is of exactly this user.
+	User    string `json:"user,omitempty" query:"user"`
+	Session string `json:"session,omitempty" query:"session"`
+	IP      string `json:"ip,omitempty" query:"ip"` // an address or a network
+	Server  string `json:"server,omitempty" query:"server"`
 }
 
 // Test returns a function that says whether a session is meant. The filter has to have the one form of the user's
@@ -98,9 +103,13 @@ type Kicked struct {
 // sessionRoutes adds sessions to the API.
 func sessionRoutes(api huma.API, s Sessions) {
 	get(api, "list-sessions", PathSessions, "List the signed-in sessions",
-		func(ctx context.Context, _ *None) ([]SessionState, error) { return sessionRows(s.Sessions(ctx)), nil })
+		func(ctx context.Context, q *SessionQuery) ([]SessionState, error) {
+			return q.pick(s.Names(), sessionRows(s.Sessions(ctx)))
+		})
 	get(api, "list-slow-commands", PathSlow, "List the slowest commands of the last day",
-		func(ctx context.Context, _ *None) ([]SlowCommand, error) { return slowRows(s.Slow(ctx)), nil })
+		func(ctx context.Context, q *SlowQuery) ([]SlowCommand, error) {
+			return q.pick(s.Names(), slowRows(s.Slow(ctx)))
+		})
 	change(api, "kick-user", PathUserKick, "End all sessions of a user",
 		func(ctx context.Context, name string, _ None) (Kicked, error) {
 			return kick(ctx, s, SessionFilter{User: name})

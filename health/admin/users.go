@@ -46,7 +46,8 @@ type UserName struct {
 
 // UserLocation is where a user's mailbox is.
 type UserLocation struct {
-	User     string `json:"user"` // the name to go by, which the directory may have changed
+	Node     string `json:"node,omitempty"` // that says so, where several nodes are asked
+	User     string `json:"user"`           // the name to go by, which the directory may have changed
 	Database string `json:"database,omitempty"`
 	Server   string `json:"server"`
 	Was      string `json:"was,omitempty"`   // the database before a move

@@ -21,10 +21,12 @@ type apiCommand struct {
 	credentials
 	admin  string // --admin
 	node   string // --node: another Portico
+	site   bool   // without --node it asks all nodes; see site.go
 	server string // --server: a mailbox server, or another Portico where that is an alias
 
 	notes  io.Writer
-	warned bool // that it asks at the default URL instead of the default socket
+	noted  []string // nodes without an answer that were named
+	warned bool     // that it asks at the default URL instead of the default socket
 }
 
 // apiFlags gives a command the flags of an apiCommand. forms are forms of output beside the usual ones.

@@ -23,7 +23,7 @@ the probe results. A health set is as unhealthy as its worst monitor.`,
 }
 
 // monitorFields are the fields for --where, and their values.
-var monitorFields = fields[admin.MonitorRow]{
+var monitorFields = admin.Fields[admin.MonitorRow]{
 	"Server":          func(m admin.MonitorRow) string { return m.Server },
 	"State":           func(m admin.MonitorRow) string { return m.State },
 	"Name":            func(m admin.MonitorRow) string { return m.Name },
@@ -57,10 +57,11 @@ answer.`,
 	failed := cmd.Flags().Bool("failed", false,
 		"only monitors in trouble: not Healthy, UnInitialized or Disabled")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		holds, err := monitorFields.where(*where, api.monitorKinds(cmd.Context()))
+		conditions, err := parseWhere(monitorFields, *where, api.monitorKinds(cmd.Context()))
 		if err != nil {
 			return err
 		}
+		holds := monitorFields.Test(conditions)
 		server, err := api.serverOrNode(cmd.Context())
 		if err != nil {
 			return err

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,18 +19,19 @@ func newHealthReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "List the health sets, each as unhealthy as its worst monitor: Get-HealthReport",
-		Long: `Report lists the health sets of this node; -o wide, -o list and -o json show the
-monitors of each. --rollup-group asks all nodes in the configuration and merges
-them in groups: a health set of a group is Degraded while enough of its nodes
+		Long: `Report lists the health sets; -o wide, -o list and -o json show the monitors of
+each. If the configuration has other nodes, each row is the worst of the nodes,
+and says of which; -o json has the rows of all nodes. --rollup-group merges the
+nodes in groups: a health set of a group is Degraded while enough of its nodes
 are online and healthy, and Unhealthy below that. A node that does not answer
 counts as unhealthy.
 
 Exit status: 0 all health sets are Healthy, 1 one is not, 2 Portico does not
-answer.`,
+answer.` + aboutSite,
 		Args: cobra.NoArgs,
 	}
-	api := apiFlags(cmd).aliasFlag(cmd)
-	merged := cmd.Flags().Bool("rollup-group", false, "merge this node and all nodes in the configuration")
+	api := siteFlags(cmd).aliasFlag(cmd)
+	merged := cmd.Flags().Bool("rollup-group", false, "merge the nodes in groups")
 	var rollup admin.Rollup
 	cmd.Flags().IntVar(&rollup.GroupSize, "group-size", 12, "with --rollup-group: `number` of nodes in a group")
 	cmd.Flags().IntVar(&rollup.MinimumOnline, "minimum-online-percent", 70,
@@ -36,30 +40,32 @@ answer.`,
 		if rollup.GroupSize < 1 || rollup.MinimumOnline < 0 || rollup.MinimumOnline > 100 {
 			return fmt.Errorf("--group-size must be at least 1, and --minimum-online-percent from 0 to 100")
 		}
-		if *merged {
-			return api.printRollup(cmd, rollup)
-		}
-		var all []admin.SetRow
-		if err := api.get(cmd.Context(), admin.PathReport, &all); err != nil {
+		answers, err := getAll[[]admin.SetRow](cmd.Context(), api, admin.PathReport)
+		if err != nil {
 			return err
 		}
-		return api.printHealthSets(cmd, all)
+		if *merged {
+			return api.printRollup(cmd, rollup, answers)
+		}
+		return cmp.Or(api.printHealthSets(cmd, answers), answers.incomplete())
 	}
 	return cmd
 }
 
-// printHealthSets prints the health sets of a node.
-func (a *apiCommand) printHealthSets(cmd *cobra.Command, sets []admin.SetRow) error {
+// printHealthSets prints the health sets; as JSON those of all nodes, else the worst of each.
+func (a *apiCommand) printHealthSets(cmd *cobra.Command, answers *fromNodes[[]admin.SetRow]) error {
 	rows, fine := table.New("HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount", "State").
 		Wide("Server", "HealthGroup", "Monitors"), true
+	all := rowsOf(answers, func(s *admin.SetRow) *string { return &s.Node })
 	var monitors []admin.MonitorRow
-	for _, s := range sets {
+	var nodes []string
+	for _, s := range worst(all) {
 		fine = fine && isWell(s.AlertValue)
 		rows.Add(s.HealthSet, s.AlertValue, table.Time(s.LastTransition), fmt.Sprint(s.MonitorCount), s.State,
 			s.Server, s.HealthGroup, monitorsOf(s))
-		monitors = append(monitors, s.Monitors...)
+		monitors, nodes = append(monitors, s.Monitors...), append(nodes, s.Node)
 	}
-	if err := a.print(cmd, sets, rows); err != nil {
+	if err := a.print(cmd, all, rows.Second("Node", nodes)); err != nil {
 		return err
 	}
 	a.explainFlapping(cmd, monitors)
@@ -67,6 +73,25 @@ func (a *apiCommand) printHealthSets(cmd *cobra.Command, sets []admin.SetRow) er
 		return errBadNews
 	}
 	return nil
+}
+
+// worst returns the worst row of each health set. Its node is every node on which the health set is as bad.
+func worst(all []admin.SetRow) []admin.SetRow {
+	byName := make(map[string]admin.SetRow)
+	badness := func(s admin.SetRow) int { return slices.Index(health.AlertValues(), s.AlertValue) }
+	for _, s := range all {
+		was, found := byName[s.HealthSet]
+		switch {
+		case !found || badness(s) > badness(was):
+			byName[s.HealthSet] = s
+		case badness(s) == badness(was):
+			was.Node += "," + s.Node
+			byName[s.HealthSet] = was
+		}
+	}
+	rows := slices.Collect(maps.Values(byName))
+	slices.SortFunc(rows, func(a, b admin.SetRow) int { return cmp.Compare(a.HealthSet, b.HealthSet) })
+	return rows
 }
 
 // isWell reports whether an AlertValue is no reason to act.
@@ -88,17 +113,22 @@ func monitorsOf(s admin.SetRow) string {
 	return strings.Join(all, ", ")
 }
 
-// printRollup prints the health sets of all nodes, merged in groups.
-func (a *apiCommand) printRollup(cmd *cobra.Command, r admin.Rollup) error {
-	reports, err := a.reports(cmd)
-	if err != nil {
-		return err
-	}
-	for _, of := range reports {
-		if of.Failed != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "portico: node %s: %s\n", of.Node, visibleText(of.Failed))
+// printRollup prints the health sets of all nodes, merged in groups. A node that does not answer has none that is well.
+func (a *apiCommand) printRollup(cmd *cobra.Command, r admin.Rollup, answers *fromNodes[[]admin.SetRow]) error {
+	var reports []admin.NodeReport
+	for _, from := range answers.answers {
+		if len(from.answer) > 0 {
+			reports = append(reports, admin.NodeReport{Node: cmp.Or(from.node, from.answer[0].Server),
+				Sets: from.answer})
 		}
 	}
+	for _, m := range answers.missing {
+		reports = append(reports, admin.NodeReport{Node: m.node})
+	}
+	if len(reports) == 0 {
+		return errors.New("no node has health sets")
+	}
+	admin.SortReports(reports)
 	merged := r.Merge(reports)
 	rows, fine := table.New("HealthSet", "AlertValue", "State", "OnlinePercent", "Servers", "Failing").
 		Keep("AlertValue", "Failing"), true
@@ -111,32 +141,4 @@ func (a *apiCommand) printRollup(cmd *cobra.Command, r admin.Rollup) error {
 		return err
 	}
 	return errBadNews
-}
-
-// reports asks this node and all others for their health sets.
-func (a *apiCommand) reports(cmd *cobra.Command) ([]admin.NodeReport, error) {
-	var names []string
-	if err := a.get(cmd.Context(), admin.PathNodes, &names); err != nil {
-		return nil, err
-	}
-	var here admin.NodeReport
-	if err := a.get(cmd.Context(), admin.PathReport, &here.Sets); err != nil {
-		return nil, err
-	}
-	if len(here.Sets) == 0 {
-		return nil, errors.New("this node has no health sets")
-	}
-	here.Node = here.Sets[0].Server
-	reports := []admin.NodeReport{here}
-	other := *a
-	for _, name := range names {
-		of := admin.NodeReport{Node: name}
-		other.node = name
-		if err := other.get(cmd.Context(), admin.PathReport, &of.Sets); err != nil {
-			of.Failed = err.Error()
-		}
-		reports = append(reports, of)
-	}
-	admin.SortReports(reports)
-	return reports, nil
 }

@@ -1,10 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -64,11 +63,11 @@ func newLogOn() *cobra.Command {
 		Long: `On starts a rule: sessions that match all given filters are logged from now on,
 including open ones, until the rule ends. If a rule has the same filters, it gets
 the new end, and no rule is added. Up to 64 rules can be active at the same
-time. --all logs every session.`,
+time. --all logs every session.` + aboutSite,
 		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
 		Args:    cobra.NoArgs,
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	filter := api.filterFlags(cmd, api.existing)
 	all := cmd.Flags().Bool("all", false, "log every session")
 	last := timeFlag(cmd, "for", 10*time.Minute, "`time` after which the rule ends; with 0s it ends only with log off")
@@ -81,22 +80,32 @@ time. --all logs every session.`,
 			return errors.New("portico log on needs either a filter, such as --user, or --all for every session")
 		}
 		body := admin.LogOnRequest{LogFilter: wanted, For: last.Seconds()}
-		var before admin.LogStatus
-		if err := api.get(cmd.Context(), admin.PathLog, &before); err != nil {
+		before, err := api.logStatus(cmd.Context())
+		if err != nil {
 			return err
 		}
-		var rule admin.LogRule
-		if err := api.post(cmd.Context(), admin.PathLogOn, body, &rule); err != nil {
+		answers, err := postAll[admin.LogRule](cmd.Context(), api, admin.PathLogOn, body)
+		if err != nil {
 			return err
 		}
-		change := admin.Change{What: "rule " + rule.ID, Was: "none", Now: ruleText(rule)}
-		for _, r := range before.Rules {
-			if r.ID == rule.ID && r.Since.Equal(rule.Since) {
-				change.Was = ruleText(r)
-				api.note("rule %s logs this already: only its end has changed", r.ID)
+		rules, changes := []admin.LogRule{}, []changedRule{}
+		for _, from := range answers.answers {
+			rule := from.answer
+			rule.Node = from.node
+			change := admin.Change{What: "rule " + rule.ID, Was: "none", Now: ruleText(rule)}
+			for _, r := range before.rules {
+				if r.Node == rule.Node && r.ID == rule.ID && r.Since.Equal(rule.Since) {
+					change.Was = ruleText(r)
+					api.note("rule %s%s logs this already: only its end has changed", r.ID, onNode(r.Node))
+				}
 			}
+			rules, changes = append(rules, rule), append(changes, changedRule{change, rule})
 		}
-		return api.printRules(cmd, changedRule{change, rule}, []admin.LogRule{rule})
+		var value any = changes
+		if !answers.several {
+			value = changes[0]
+		}
+		return cmp.Or(api.printRules(cmd, value, rules), answers.incomplete())
 	}
 	return cmd
 }
@@ -107,101 +116,18 @@ type changedRule struct {
 	admin.LogRule
 }
 
-func newLogOff() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "off RULE | --all",
-		Short: "End one or all rules of the protocol log",
-		Long: `Off ends the rule with the name that log status shows. --all ends every rule,
-also those of other operators.`,
-		Args: cobra.MaximumNArgs(1),
-	}
-	api := apiFlags(cmd)
-	all := cmd.Flags().Bool("all", false, "end every rule, also those of other operators")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if *all == (len(args) == 1) {
-			return errors.New("portico log off needs a rule, which portico log status lists, or --all")
-		}
-		var status admin.LogStatus
-		if err := api.get(cmd.Context(), admin.PathLog, &status); err != nil {
-			return err
-		}
-		var ended admin.LogEnded
-		if err := api.post(cmd.Context(), admin.PathLogOff, admin.LogOffRequest{ID: strings.Join(args, "")},
-			&ended); err != nil {
-			return err
-		}
-		if len(args) == 1 && len(ended.Rules) == 0 {
-			return fmt.Errorf("there is no rule %q: portico log status lists the rules", args[0])
-		}
-		rows, shown := table.New("What", "Was", "Now"), []changedRule{}
-		for _, r := range ended.Rules {
-			c := admin.Change{What: "rule " + r.ID, Was: ruleText(r), Now: "ended"}
-			rows.AddNamed(r.ID, c.What, c.Was, c.Now)
-			shown = append(shown, changedRule{c, r})
-		}
-		if err := api.print(cmd, map[string]any{"ended": len(shown), "rules": shown}, rows); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(status.Rules, func(r admin.LogRule) bool { return r.ID == protolog.RuleOfSetting }) {
-			fmt.Fprintln(cmd.ErrOrStderr(),
-				"Everything is still logged: to end that, run portico settings set ProtocolLogEnabled=false.")
-		}
-		return nil
-	}
-	return cmd
-}
-
-func newLogStatus() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show the rules of the protocol log, and whether its files are writable",
-		Args:  cobra.NoArgs,
-	}
-	api := apiFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var status admin.LogStatus
-		if err := api.get(cmd.Context(), admin.PathLog, &status); err != nil {
-			return err
-		}
-		if err := api.printRules(cmd, status, status.Rules); err != nil {
-			return err
-		}
-		if api.forPeople() {
-			fmt.Fprintf(cmd.OutOrStdout(), "\n%d rows written, %d dropped, %d watching; file: %s\n",
-				status.Rows, status.Dropped, status.Watchers, orNone(status.File))
-		}
-		if status.Pending && api.forPeople() {
-			fmt.Fprintln(cmd.OutOrStdout(), "The last change has not yet reached all open sessions.")
-		}
-		if status.Failing != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "The protocol log cannot be written since %s: %s\n",
-				table.Time(*status.Since),
-				visibleText(status.Failing))
-			return errBadNews
-		}
-		return nil
-	}
-	return cmd
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
-}
-
 // printRules prints rules; as JSON it prints value.
 func (a *apiCommand) printRules(cmd *cobra.Command, value any, rules []admin.LogRule) error {
-	rows := table.New("Rule", "Logs", "Since", "Until")
+	rows, nodes := table.New("Rule", "Logs", "Since", "Until"), []string{}
 	for _, r := range rules {
 		until := "log off"
 		if r.Until != nil {
 			until = table.Time(*r.Until)
 		}
 		rows.Add(r.ID, ruleText(r), table.Time(r.Since), until)
+		nodes = append(nodes, r.Node)
 	}
-	return a.print(cmd, value, rows)
+	return a.print(cmd, value, rows.Second("Node", nodes))
 }
 
 // ruleText says what a rule logs.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,11 +30,13 @@ func newLogTail() *cobra.Command {
 		Short: "Follow the protocol log, whether it is on or off",
 		Long: `Tail shows new rows of the sessions that match all filters, including open ones,
 until you interrupt it. It needs no rule and writes nothing to the files. If the
-reader is too slow, rows are dropped, and a line says how many.` + logTimes,
+reader is too slow, rows are dropped, and a line says how many. If the
+configuration has other nodes, tail follows all of them, and each row names its
+node. A note says if a node is lost; tail asks it again.` + logTimes,
 		Example: "  portico log tail --user 'ann@*'\n  portico log tail --slower 1s -o json",
 		Args:    cobra.NoArgs,
 	}
-	api := apiFlags(cmd, formCSV)
+	api := siteFlags(cmd, formCSV)
 	filter, zone := api.filterFlags(cmd, api.existing), utcFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
@@ -42,13 +45,22 @@ reader is too slow, rows are dropped, and a line says how many.` + logTimes,
 		if err != nil {
 			return err
 		}
+		nodes, err := api.nodes(ctx)
+		if err != nil {
+			return err
+		}
 		out := cmd.OutOrStdout()
-		rows := rowTable()
-		flow := rows.Flow(out, table.Style{Form: api.form, NoHeaders: api.noHeaders,
-			Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))})
-		err = api.rows(ctx, cmd, admin.PathLogStream+"?"+wanted.Query().Encode(), func(r protolog.Row) error {
-			return flow.Add(r[1], rowCells(r, zone())...)
-		})
+		style := table.Style{Form: api.form, NoHeaders: api.noHeaders,
+			Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))}
+		path := admin.PathLogStream + "?" + wanted.Query().Encode()
+		if len(nodes) > 1 {
+			flow := rowTable("Node").Flow(out, style)
+			return api.followNodes(ctx, cmd, path, nodes, func(node string, r protolog.Row) error {
+				return flow.Add(r[1], rowCells(r, zone(), node)...)
+			})
+		}
+		flow := rowTable().Flow(out, style)
+		err = api.rows(ctx, cmd, path, func(r protolog.Row) error { return flow.Add(r[1], rowCells(r, zone())...) })
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -161,9 +173,10 @@ func meansYesterday(span [2]time.Time, now time.Time, texts ...string) string {
 	return ""
 }
 
-// rowTable has a column for each field of a row.
-func rowTable() *table.Table {
-	return table.New("Time", "User", "Command", "Parameters", "Took", "Result").
+// rowTable has a column for each field of a row, and further ones behind the time.
+func rowTable(further ...string) *table.Table {
+	return table.New(slices.Concat([]string{"Time"}, further,
+		[]string{"User", "Command", "Parameters", "Took", "Result"})...).
 		Wide("Session", "Number", "Client", "Listener", "Request", "Response", "Context").
 		Keep("Command", "Took", "Result")
 }
@@ -192,9 +205,10 @@ func rowTime(text string, zone *time.Location) string {
 	return table.PreciseTime(at, zone)
 }
 
-func rowCells(r protolog.Row, zone *time.Location) []string {
-	return []string{rowTime(r[0], zone), r[5], r[9], r[10], r[6] + "ms", resultIn(r[11]), r[1], r[2], r[4], r[3], r[7],
-		r[8], r[11]}
+// rowCells returns the cells of a row for rowTable.
+func rowCells(r protolog.Row, zone *time.Location, further ...string) []string {
+	return slices.Concat([]string{rowTime(r[0], zone)}, further, []string{r[5], r[9], r[10], r[6] + "ms",
+		resultIn(r[11]), r[1], r[2], r[4], r[3], r[7], r[8], r[11]})
 }
 
 // resultIn returns the result of the command in a row's context.
@@ -216,15 +230,7 @@ func (a *apiCommand) raw() bool { return a.form == formCSV || a.form == table.JS
 
 // rows reads a stream of rows at a path. It writes raw rows, and yields others.
 func (a *apiCommand) rows(ctx context.Context, cmd *cobra.Command, path string, yield func(protolog.Row) error) error {
-	c, err := a.client(ctx)
-	if err != nil {
-		return err
-	}
-	format := formCSV
-	if a.form == table.JSON {
-		format = table.JSON
-	}
-	body, err := c.Stream(ctx, path+"&format="+string(format))
+	body, err := a.stream(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -238,6 +244,19 @@ func (a *apiCommand) rows(ctx context.Context, cmd *cobra.Command, path string, 
 		return fmt.Errorf("lost the connection to Portico: %w", err)
 	}
 	return nil
+}
+
+// stream opens a stream of rows at a path.
+func (a *apiCommand) stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	c, err := a.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	format := formCSV
+	if a.form == table.JSON {
+		format = table.JSON
+	}
+	return c.Stream(ctx, path+"&format="+string(format))
 }
 
 func copyRows(out io.Writer, body io.Reader, noHeaders bool) error {

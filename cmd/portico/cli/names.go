@@ -3,22 +3,33 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/catalogue"
+	"portico/protolog"
 )
 
 // Names that operators type. All commands look up users, mailbox servers and IMAP commands here, so that a name means
 // the same everywhere. They refuse a filter that can match nothing.
 
-// user returns the canonical form of a user name, as a sign-in does.
+// user returns the canonical form of a user name, as a sign-in does. If the node that it asks does not know the user,
+// another node may.
 func (a *apiCommand) user(ctx context.Context, typed string) (admin.UserName, error) {
 	var name admin.UserName
-	err := a.get(ctx, admin.PathOf(admin.PathUserName, typed), &name)
-	return name, err
+	path := admin.PathOf(admin.PathUserName, typed)
+	if err := a.get(ctx, path, &name); err != nil || name.Standing != admin.StandingUnknown {
+		return name, err
+	}
+	for _, other := range elsewhere[admin.UserName](ctx, a, path) {
+		if other.answer.Standing == admin.StandingKnown {
+			return other.answer, nil
+		}
+	}
+	return name, nil
 }
 
 // existing looks a user up, and refuses one that the directory does not know. If no directory can say, it writes a
@@ -60,14 +71,16 @@ func (a *apiCommand) checkNames(ctx context.Context, server, command string, fur
 	if err := a.get(ctx, admin.PathNames, &names); err != nil {
 		return err
 	}
-	if server != "" && !slices.Contains(names.Servers, server) {
-		return admin.NoSuch("mailbox server", server, names.Servers)
+	unknown := names.Check(server, command, further...)
+	if unknown == nil {
+		return nil
 	}
-	known := append(names.Commands, further...)
-	if command != "" && !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, command) }) {
-		return admin.NoSuch("command", strings.ToUpper(command), known)
+	for _, other := range elsewhere[admin.Names](ctx, a, admin.PathNames) {
+		if other.answer.Check(server, command, further...) == nil {
+			return nil
+		}
 	}
-	return nil
+	return unknown
 }
 
 // checkTarget refuses a mailbox server or database that is not configured; what is "server" or "database". The error
@@ -90,67 +103,29 @@ func (a *apiCommand) checkTarget(ctx context.Context, what, name string) error {
 	return admin.NoSuch(kind, name, known)
 }
 
-// sessionFilter returns a function that reports whether a session matches, and one that explains an empty result.
-func (a *apiCommand) sessionFilter(ctx context.Context, which admin.SessionFilter) (fits func(admin.SessionState) bool,
-	nobody func() error, err error) {
-	if err := a.checkNames(ctx, which.Server, ""); err != nil {
-		return nil, nil, err
-	}
-	if err := checkSessionID(which.Session); err != nil {
-		return nil, nil, err
-	}
-	name, meant := admin.UserName{}, which
-	if which.User != "" {
-		if name, err = a.user(ctx, which.User); err != nil {
-			return nil, nil, err
-		}
-		meant.User = name.User
-	}
-	test, err := meant.Test()
-	if err != nil {
-		return nil, nil, fmt.Errorf("--ip: %w", err)
-	}
-	fits = func(s admin.SessionState) bool {
-		client, _ := netip.ParseAddrPort(s.Remote)
-		return test(s.ID, s.User, s.Server, client.Addr())
-	}
-	nobody = func() error {
-		switch {
-		case which.Session != "":
-			return admin.Unknown(fmt.Errorf("session %s is not open; for closed sessions try portico log show "+
-				"--session %s", which.Session, which.Session))
-		case name.Standing == admin.StandingUnknown:
-			return admin.NoSuchUser(which.User, name.User)
-		case name.User != "":
-			a.note("%s has no session with this ID", name.User)
-		}
-		return nil
-	}
-	return fits, nobody, nil
-}
-
 // checkSessionID refuses a text that cannot be a session's ID. It accepts "".
 func checkSessionID(id string) error {
 	if id == "" || len(id) == 16 && strings.Trim(strings.ToLower(id), "0123456789abcdef") == "" {
 		return nil
 	}
-	return fmt.Errorf("--session %q: a session ID has 16 hexadecimal digits", id)
+	return fmt.Errorf("%q is no session ID: that has 16 hexadecimal digits", id)
 }
 
-// sessionKinds returns the fields of sessions that have a closed set of values.
-func (a *apiCommand) sessionKinds(ctx context.Context) map[string]kind {
-	known := func(of func(admin.Names) []string) func() ([]string, error) {
-		return func() ([]string, error) {
-			var names admin.Names
-			err := a.get(ctx, admin.PathNames, &names)
-			return of(names), err
-		}
+// parseWhere parses --where.
+func parseWhere[Row any](fields admin.Fields[Row], text string, kinds map[string]admin.ValueKind) (admin.Conditions,
+	error) {
+	conditions, err := fields.Parse(text, kinds)
+	if err != nil {
+		return nil, fmt.Errorf("--where: %w", err)
 	}
-	return map[string]kind{
-		"server":   oneOf("mailbox server", known(func(n admin.Names) []string { return n.Servers })),
-		"database": oneOf("database", known(func(n admin.Names) []string { return n.Databases })),
-		"command":  oneOf("command", known(func(n admin.Names) []string { return n.Commands })),
-		"age":      seconds, "for": seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber,
+	return conditions, nil
+}
+
+// sessionKinds returns the fields of sessions whose values have another form than the rows, or name a user. Nodes check
+// names of servers, databases and commands.
+func (a *apiCommand) sessionKinds(ctx context.Context) map[string]admin.ValueKind {
+	return map[string]admin.ValueKind{
+		"age": seconds, "for": seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber,
 		"commands": plainNumber,
 		"user": func(operator, value string) (string, error) {
 			if operator != "-eq" && operator != "-ne" {
@@ -161,12 +136,30 @@ func (a *apiCommand) sessionKinds(ctx context.Context) map[string]kind {
 	}
 }
 
+// seconds is the kind of numbers that may be written as times.
+func seconds(operator, value string) (string, error) {
+	if _, err := strconv.ParseFloat(value, 64); err == nil || strings.HasSuffix(operator, "like") {
+		return value, nil
+	}
+	d, err := parseTime(value)
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64), err
+}
+
+// plainNumber is the kind of numbers, which may have a percent sign.
+func plainNumber(operator, value string) (string, error) {
+	value = strings.TrimSuffix(value, "%")
+	if _, err := strconv.ParseFloat(value, 64); err != nil && !strings.HasSuffix(operator, "like") {
+		return "", fmt.Errorf("%q is not a number", value)
+	}
+	return value, nil
+}
+
 // monitorKinds returns the fields of monitors that have a closed set of values: those of existing monitors, and all
 // states.
-func (a *apiCommand) monitorKinds(ctx context.Context) map[string]kind {
-	kinds := make(map[string]kind)
+func (a *apiCommand) monitorKinds(ctx context.Context) map[string]admin.ValueKind {
+	kinds := make(map[string]admin.ValueKind)
 	for _, name := range []string{"Server", "Name", "TargetResource", "HealthSetName", "ServerComponent"} {
-		kinds[strings.ToLower(name)] = oneOf(name, func() (all []string, err error) {
+		kinds[strings.ToLower(name)] = admin.OneOf(name, func() (all []string, err error) {
 			var rows []admin.MonitorRow
 			err = a.get(ctx, admin.PathMonitors, &rows)
 			for _, row := range rows {
@@ -177,10 +170,16 @@ func (a *apiCommand) monitorKinds(ctx context.Context) map[string]kind {
 			return all, err
 		})
 	}
-	kinds["state"] = oneOf("State", func() ([]string,
+	kinds["state"] = admin.OneOf("State", func() ([]string,
 		error) {
 		return []string{"Online", "Offline", "NotApplicable"}, nil
 	})
-	kinds["alertvalue"] = oneOf("AlertValue", func() ([]string, error) { return health.AlertValues(), nil })
+	kinds["alertvalue"] = admin.OneOf("AlertValue", func() ([]string, error) { return health.AlertValues(), nil })
 	return kinds
+}
+
+// fitsAny reports whether a pattern matches one of the names. It ignores case; * is any characters, as in all filters.
+func fitsAny(pattern string, names ...string) bool {
+	pattern = strings.ToLower(catalogue.Canonical(pattern))
+	return slices.ContainsFunc(names, func(name string) bool { return protolog.Glob(pattern, strings.ToLower(name)) })
 }

@@ -31,7 +31,7 @@ func (a *apiCommand) serverOrNode(ctx context.Context) (mailboxServer string, er
 	switch {
 	case slices.Contains(names.Servers, name):
 		return name, nil
-	case slices.Contains(names.Nodes, name) && a.node == "":
+	case (slices.Contains(names.Nodes, name) || name == names.Node) && a.node == "":
 		a.node = name
 		return "", nil
 	}

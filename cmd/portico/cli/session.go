@@ -1,8 +1,9 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -13,26 +14,8 @@ import (
 )
 
 func newSession() *cobra.Command {
-	return group(&cobra.Command{Use: "session", Short: "List the signed-in sessions and the slowest commands"},
-		newSessionList(), newSessionSlow())
-}
-
-// sessionFields are the fields for --where and --sort.
-var sessionFields = fields[admin.SessionState]{
-	"Session":  func(s admin.SessionState) string { return s.ID },
-	"User":     func(s admin.SessionState) string { return s.User },
-	"Client":   func(s admin.SessionState) string { return s.Remote },
-	"Listener": func(s admin.SessionState) string { return s.Listener },
-	"Server":   func(s admin.SessionState) string { return s.Server },
-	"Database": func(s admin.SessionState) string { return s.Database },
-	"Command":  func(s admin.SessionState) string { return s.Command },
-	"Age":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) },
-	// the name of the column
-	"For":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) },
-	"Waiting":  func(s admin.SessionState) string { return strconv.FormatFloat(100*s.Waiting, 'f', -1, 64) },
-	"Open":     func(s admin.SessionState) string { return strconv.Itoa(s.Open) },
-	"Commands": func(s admin.SessionState) string { return strconv.FormatUint(s.Commands, 10) },
-	"Silent":   func(s admin.SessionState) string { return strconv.FormatFloat(s.Silent, 'f', -1, 64) },
+	return group(&cobra.Command{Use: "session", Short: "List and end the signed-in sessions, and list slow commands"},
+		newSessionList(), newSessionShow(), newSessionSlow(), newSessionKill())
 }
 
 func newSessionList() *cobra.Command {
@@ -46,36 +29,83 @@ not for the server.
 
 Fields for --where and --sort: Session, User, Client, Listener, Server,
 Database, Command, Age or For (seconds), Waiting (percent), Open, Commands,
-Silent (seconds).`,
+Silent (seconds).` + aboutSite,
 		Example: "  portico session list --user alice\n  portico session list --where 'Age -gt 10s -and Command -ne " +
 			"IDLE' --sort -Age\n" +
 			"  portico session list --ip 192.0.2.0/24 --server mbx1 -o wide",
 		Args: cobra.NoArgs,
 	}
-	api := apiFlags(cmd)
-	var which admin.SessionFilter
-	sessionFilterFlags(cmd, &which)
-	where := cmd.Flags().String("where", "",
+	api := siteFlags(cmd)
+	var q admin.SessionQuery
+	sessionFilterFlags(cmd, &q.SessionFilter)
+	flags := cmd.Flags()
+	flags.StringVar(&q.Command, "command", "", "only sessions with this open `command`; FETCH includes UID FETCH")
+	where := flags.String("where", "",
 		"only sessions for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, "+
 			"joined by -and")
-	by := cmd.Flags().String("sort", "User", "sort by this `field`; with - in front of it, in descending order")
+	flags.StringVar(&q.Sort, "sort", "User", "sort by this `field`; with - in front of it, in descending order")
+	flags.IntVar(&q.Limit, "limit", 0, "at most this `number` of sessions; 0 for all")
+	flags.Lookup("limit").DefValue = "" // the usage says it
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		holds, err := sessionFields.where(*where, api.sessionKinds(cmd.Context()))
+		conditions, err := parseWhere(admin.SessionFields, *where, api.sessionKinds(cmd.Context()))
 		if err != nil {
 			return err
 		}
-		wanted, err := api.fitting(cmd.Context(), which)
+		q.Where = conditions.String()
+		found, err := api.sessions(cmd.Context(), q)
 		if err != nil {
 			return err
 		}
-		wanted = slices.DeleteFunc(append([]admin.SessionState{}, wanted...),
-			func(s admin.SessionState) bool { return !holds(s) })
-		if err := sessionFields.sort(wanted, *by); err != nil {
-			return err
-		}
-		return api.printSessions(cmd, wanted, wanted)
+		return cmp.Or(api.printSessions(cmd, found.rows, found.rows), found.incomplete())
 	}
 	return cmd
+}
+
+// foundSessions are the sessions of all nodes that a query asks for.
+type foundSessions struct {
+	*fromNodes[[]admin.SessionState]
+	rows []admin.SessionState
+	user string // canonical form of the query's, "" for none
+}
+
+// sessions lists sessions. It returns an error if the filter can match nothing.
+func (a *apiCommand) sessions(ctx context.Context, q admin.SessionQuery) (*foundSessions, error) {
+	if err := checkSessionID(q.Session); err != nil {
+		return nil, err
+	}
+	if _, err := admin.SessionFields.First(nil, q.Order); err != nil {
+		return nil, fmt.Errorf("--sort: %w", err)
+	}
+	typed, name := q.User, admin.UserName{}
+	if typed != "" {
+		var err error
+		if name, err = a.user(ctx, typed); err != nil {
+			return nil, err
+		}
+		q.User = name.User
+	}
+	answers, err := getAll[[]admin.SessionState](ctx, a, admin.PathSessions+"?"+q.Query().Encode())
+	if err != nil {
+		return nil, err
+	}
+	found := &foundSessions{fromNodes: answers, user: q.User,
+		rows: rowsOf(answers, func(s *admin.SessionState) *string { return &s.Node })}
+	if found.rows, err = admin.SessionFields.First(found.rows, q.Order); err != nil {
+		return nil, err
+	}
+	if len(found.rows) > 0 || answers.incomplete() != nil {
+		return found, nil
+	}
+	switch {
+	case q.Session != "":
+		return nil, admin.Unknown(fmt.Errorf("session %s is not open; for closed sessions try portico log show "+
+			"--session %s", q.Session, q.Session))
+	case name.Standing == admin.StandingUnknown:
+		return nil, admin.NoSuchUser(typed, name.User)
+	case typed != "":
+		a.note("%s has no such session", name.User)
+	}
+	return found, nil
 }
 
 // printSessions prints sessions; as JSON it prints value.
@@ -83,6 +113,7 @@ func (a *apiCommand) printSessions(cmd *cobra.Command, value any, sessions []adm
 	rows := table.New("Session", "User", "Server", "Command", "For", "Waiting", "Client").
 		Wide("Since", "Open", "Commands", "Silent", "Database", "Listener").
 		Keep("User", "Command", "For")
+	var nodes []string
 	for _, s := range sessions {
 		age, waiting := "", ""
 		if s.Open > 0 {
@@ -94,8 +125,9 @@ func (a *apiCommand) printSessions(cmd *cobra.Command, value any, sessions []adm
 		rows.Add(s.ID, s.User, s.Server, s.Command, age, waiting, s.Remote,
 			shownTime(s.Began), strconv.Itoa(s.Open), strconv.FormatUint(s.Commands, 10),
 			inSeconds(s.Silent).Round(time.Second).String(), s.Database, s.Listener)
+		nodes = append(nodes, s.Node)
 	}
-	return a.print(cmd, value, rows)
+	return a.print(cmd, value, rows.Second("Node", nodes))
 }
 
 // sessionFilterFlags gives a command the flags that filter sessions.

@@ -1,10 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,54 +20,53 @@ func newSessionSlow() *cobra.Command {
 		Long: `Slow lists the slowest commands of the last day, slowest first. Portico always
 keeps some commands that took a mailbox server at least 100 ms, for each server,
 command and hour; nothing has to be switched on. A restart clears them. For
-commands that are slow now and not answered yet, use session list.`,
+commands that are slow now and not answered yet, use session list.` + aboutSite,
 		Example: "  portico session slow --from 14:30 --to 15:30\n  portico session slow --server mbx1 " +
 			"--command fetch",
 		Args: cobra.NoArgs,
 	}
-	api := apiFlags(cmd)
-	f := slowFlags(cmd)
+	api := siteFlags(cmd)
+	read := api.slowFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wants, err := f.filter(cmd.Context(), api)
+		q, err := read(cmd.Context())
 		if err != nil {
 			return err
 		}
-		var all []admin.SlowCommand
-		if err := api.get(cmd.Context(), admin.PathSlow, &all); err != nil {
+		answers, err := getAll[[]admin.SlowCommand](cmd.Context(), api, admin.PathSlow+"?"+q.Query().Encode())
+		if err != nil {
 			return err
 		}
-		wanted := slices.DeleteFunc(all, func(s admin.SlowCommand) bool { return !wants(s) })
-		if f.limit > 0 && len(wanted) > f.limit {
-			wanted = wanted[:f.limit]
+		all, err := admin.SlowFields.First(rowsOf(answers, func(s *admin.SlowCommand) *string { return &s.Node }),
+			q.Order)
+		if err != nil {
+			return err
 		}
-		rows := table.New("Ended", "Took", "Command", "Result", "User", "Server").Wide("Client", "Session").
-			Keep("Took", "Command", "Result")
-		for _, s := range wanted {
+		rows, nodes := table.New("Ended", "Took", "Command", "Result", "User", "Server").Wide("Client", "Session").
+			Keep("Took", "Command", "Result"), []string{}
+		for _, s := range all {
 			rows.AddNamed(s.Session, table.Time(s.Ended), inSeconds(s.Seconds).Round(time.Millisecond).String(),
 				s.Command, s.Result, s.User, s.Server, s.Remote, s.Session)
+			nodes = append(nodes, s.Node)
 		}
-		return api.print(cmd, wanted, rows)
+		return cmp.Or(api.print(cmd, all, rows.Second("Node", nodes)), answers.incomplete())
 	}
 	return cmd
 }
 
-// slowFilter holds the flags that choose slow commands.
-type slowFilter struct {
-	user, server, command string
-	from, to              string // times as users write them
-	limit                 int    // of commands; 0 is none
-}
-
-func slowFlags(cmd *cobra.Command) *slowFilter {
-	f := &slowFilter{}
+// slowFlags gives a command the flags that choose slow commands. It returns a function that reads them.
+func (a *apiCommand) slowFlags(cmd *cobra.Command) func(context.Context) (admin.SlowQuery, error) {
+	q := &admin.SlowQuery{Order: admin.Order{Sort: "-Took"}}
+	var from, to string // times as users write them
 	flags := cmd.Flags()
-	flags.StringVar(&f.user, "user", "", "only commands of this `user`; the name is looked up as at sign-in")
-	flags.StringVar(&f.server, "server", "", "only commands to this mailbox `server`")
-	flags.StringVar(&f.command, "command", "", "only this `command`, such as SELECT; FETCH includes UID FETCH")
-	flags.StringVar(&f.from, "from", "24h",
+	flags.StringVar(&q.User, "user", "", "only commands of this `user`; the name is looked up as at sign-in")
+	flags.StringVar(&q.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
+	flags.StringVar(&q.Server, "server", "", "only commands to this mailbox `server`")
+	flags.StringVar(&q.Session, "session", "", "only commands of the session with this `ID`, also of a closed one")
+	flags.StringVar(&q.Command, "command", "", "only this `command`, such as SELECT; FETCH includes UID FETCH")
+	flags.StringVar(&from, "from", "24h",
 		"only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as in "+
 			"tables, or 2h ago")
-	flags.StringVar(&f.to, "to", "0s", "only commands that ended before this `time`, in the same forms")
+	flags.StringVar(&to, "to", "0s", "only commands that ended before this `time`, in the same forms")
 	flags.Lookup("to").DefValue = "" // now
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "until" { // its first name, which scripts may use
@@ -76,41 +74,25 @@ func slowFlags(cmd *cobra.Command) *slowFilter {
 		}
 		return pflag.NormalizedName(name)
 	})
-	flags.IntVar(&f.limit, "limit", 20, "at most this `number` of commands; 0 for all")
-	return f
-}
-
-// filter returns a function that reports whether a command matches the flags.
-func (f *slowFilter) filter(ctx context.Context, api *apiCommand) (func(admin.SlowCommand) bool, error) {
-	now := time.Now()
-	after, err := moment(f.from, now)
-	if err != nil {
-		return nil, fmt.Errorf("--from: %w", err)
-	}
-	before, err := moment(f.to, now)
-	if err != nil {
-		return nil, fmt.Errorf("--to: %w", err)
-	}
-	before = before.Add(time.Second) // the node's clock may be ahead of this one's
-	if err := api.checkNames(ctx, f.server, f.command); err != nil {
-		return nil, err
-	}
-	user := f.user
-	if user != "" {
-		if user, err = api.existing(ctx, user); err != nil {
-			return nil, err
+	flags.IntVar(&q.Limit, "limit", 20, "at most this `number` of commands; 0 for all")
+	return func(ctx context.Context) (admin.SlowQuery, error) {
+		now := time.Now()
+		var err error
+		if q.From, err = moment(from, now); err != nil {
+			return *q, fmt.Errorf("--from: %w", err)
 		}
+		if q.To, err = moment(to, now); err != nil {
+			return *q, fmt.Errorf("--to: %w", err)
+		}
+		q.To = q.To.Add(time.Second) // a node's clock may be ahead of this one's
+		if err := checkSessionID(q.Session); err != nil {
+			return *q, err
+		}
+		if q.User != "" {
+			q.User, err = a.existing(ctx, q.User)
+		}
+		return *q, err
 	}
-	return func(s admin.SlowCommand) bool {
-		return (user == "" || s.User == user) && (f.server == "" || s.Server == f.server) &&
-			(f.command == "" || isCommand(s.Command, f.command)) &&
-			!s.Ended.Before(after) && !s.Ended.After(before)
-	}, nil
-}
-
-// isCommand reports whether a command is the named one, with or without UID.
-func isCommand(command, meant string) bool {
-	return strings.EqualFold(command, meant) || strings.EqualFold(command, "UID "+meant)
 }
 
 // moment parses a time as users write it.

@@ -10,7 +10,7 @@ func TestWishes(t *testing.T) {
 	for words, want := range map[string]string{
 		"user unlock alice": "portico penalty clear USER", "user list": "portico session list",
 		"status": "portico health report", "kick alice": "portico user kick USER",
-		"alert": "portico health alerts", "session kick x": "portico user kick --session ID",
+		"alert": "portico health alerts", "session kick x": "portico session kill ID",
 		"explain x": "portico health explain", "block mbx1": "portico server block SERVER",
 		"sesion list": `"session"`, "health gett": `"get"`,
 	} {

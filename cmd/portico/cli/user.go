@@ -2,10 +2,8 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,44 +31,81 @@ Without a directory, Portico cannot tell whether a user exists; where then says
 so.
 
 Exit status: 0 the user can sign in, as far as Portico can tell without the
-password; 1 the user cannot sign in; 2 Portico could not find out.`,
+password; 1 the user cannot sign in; 2 Portico could not find out.` + aboutSite,
 		Args: cobra.ExactArgs(1),
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var at admin.UserLocation
-		if err := api.get(cmd.Context(), admin.PathOf(admin.PathUser, args[0]), &at); err != nil {
+		answers, err := getAll[admin.UserLocation](cmd.Context(), api, admin.PathOf(admin.PathUser, args[0]))
+		if err != nil {
 			return err
 		}
-		return api.printLocation(cmd, at)
+		all := []admin.UserLocation{}
+		for _, from := range answers.answers {
+			from.answer.Node = from.node
+			all = append(all, from.answer)
+		}
+		return cmp.Or(api.printLocations(cmd, all, answers.several), answers.incomplete())
 	}
 	return cmd
 }
 
-// printLocation prints the location of a user's mailbox.
-func (a *apiCommand) printLocation(cmd *cobra.Command, at admin.UserLocation) error {
-	now := at.SignIn
-	if now == nil { // from a Portico of an older version
-		now = &admin.SignInState{Possible: true}
+// printLocations prints where the nodes find a user's mailbox. several says whether the site has several nodes.
+func (a *apiCommand) printLocations(cmd *cobra.Command, all []admin.UserLocation, several bool) error {
+	rows := table.New("User", "Database", "Server", "State", "Moved", "Sessions").Wide("Since", "Reason")
+	var nodes []string
+	possible := true
+	for i := range all {
+		at := &all[i]
+		if at.SignIn == nil { // from a Portico of an older version
+			at.SignIn = &admin.SignInState{Possible: true}
+		}
+		now := at.SignIn
+		possible = possible && now.Possible
+		rows.Add(at.User, at.Database, at.Server, now.State, yesNo(at.Moved), strconv.Itoa(at.Sessions),
+			shownTime(now.Since), now.Reason)
+		nodes = append(nodes, at.Node)
 	}
-	row := table.New("User", "Database", "Server", "State", "Moved", "Sessions").Wide("Since", "Reason")
-	row.Add(at.User, at.Database, at.Server, now.State, yesNo(at.Moved), strconv.Itoa(at.Sessions),
-		shownTime(now.Since), now.Reason)
-	if err := a.print(cmd, at, row); err != nil {
+	var value any = all
+	if !several {
+		value = all[0]
+	}
+	if err := a.print(cmd, value, rows.Second("Node", nodes)); err != nil {
 		return err
 	}
 	if a.forPeople() {
-		a.explainSignIn(cmd, at, now)
+		a.explainSignIns(cmd, all)
 	}
-	if !now.Possible {
+	if !possible {
 		return errBadNews
 	}
 	return nil
 }
 
-// explainSignIn says below the row what prevents the user from signing in, and other relevant facts.
-func (a *apiCommand) explainSignIn(cmd *cobra.Command, at admin.UserLocation, now *admin.SignInState) {
-	out := cmd.OutOrStdout()
+// explainSignIns says below the rows what else the nodes know, once for all nodes that say the same.
+func (a *apiCommand) explainSignIns(cmd *cobra.Command, all []admin.UserLocation) {
+	nodes, texts := make(map[string][]string), []string{}
+	for _, at := range all {
+		text := signInText(at)
+		if text == "" {
+			continue
+		}
+		if nodes[text] == nil {
+			texts = append(texts, text)
+		}
+		nodes[text] = append(nodes[text], at.Node)
+	}
+	for _, text := range texts {
+		if of := strings.Join(nodes[text], ", "); of != "" && len(nodes[text]) < len(all) {
+			text = fmt.Sprintf("\nOn %s:%s", visibleText(of), text)
+		}
+		fmt.Fprint(cmd.OutOrStdout(), text)
+	}
+}
+
+// signInText says what prevents the user from signing in, and other relevant facts.
+func signInText(at admin.UserLocation) string {
+	out, now := &strings.Builder{}, at.SignIn
 	if now.Reason != "" {
 		what := "Note"
 		if !now.Possible {
@@ -93,6 +128,7 @@ func (a *apiCommand) explainSignIn(cmd *cobra.Command, at admin.UserLocation, no
 	if n := len(now.Penalties); n > 0 {
 		fmt.Fprintf(out, "\n%s has failed sign-ins: portico penalty list --user %s\n", at.User, at.User)
 	}
+	return out.String()
 }
 
 // standingText says what is known about a user whom no directory has confirmed.
@@ -154,12 +190,12 @@ func newUserKick() *cobra.Command {
 		Use:   "kick [USER]",
 		Short: "End the sessions of a user, an address or a mailbox server with BYE",
 		Long: `Kick ends the sessions that match all filters, and lists them. It does not
-prevent new sign-ins. Without a user or a session it asks first.`,
+prevent new sign-ins. Without a user or a session it asks first.` + aboutSite,
 		Example: "  portico user kick alice\n  portico user kick --session 05c2907680677bf6\n  portico user kick " +
 			"--ip 192.0.2.7 --yes",
 		Args: cobra.MaximumNArgs(1),
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	var which admin.SessionFilter
 	flags := cmd.Flags()
 	flags.StringVar(&which.Session, "session", "", "only the session with this `ID`")
@@ -171,44 +207,17 @@ prevent new sign-ins. Without a user or a session it asks first.`,
 		if which == (admin.SessionFilter{}) {
 			return errors.New("portico user kick needs USER, --session, --ip or --server")
 		}
-		sessions, err := api.fitting(cmd.Context(), which)
+		found, err := api.sessions(cmd.Context(), admin.SessionQuery{SessionFilter: which})
 		if err != nil {
 			return err
 		}
-		if which.User == "" && which.Session == "" && len(sessions) > 0 && !*yes {
-			if err := confirm(cmd, "This ends "+table.Counted(len(sessions), "session")+"."); err != nil {
+		if n := len(found.rows); which.User == "" && which.Session == "" && n > 0 && !*yes {
+			if err := confirm(cmd, "This ends "+table.Counted(n, "session")+"."); err != nil {
 				return err
 			}
 		}
-		var done admin.Kicked
-		if err := api.post(cmd.Context(), admin.PathSessionsKick, which, &done); err != nil {
-			return err
-		}
-		if api.forPeople() {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s ended.\n", table.Counted(done.Ended, "session"))
-			if done.Ended == 0 {
-				return nil
-			}
-			fmt.Fprintln(cmd.OutOrStdout())
-		}
-		return api.printSessions(cmd, done, done.Sessions)
+		which.User = found.user
+		return api.kick(cmd, which)
 	}
 	return cmd
-}
-
-// fitting lists the sessions that match. It returns an error if the filter can match nothing.
-func (a *apiCommand) fitting(ctx context.Context, which admin.SessionFilter) ([]admin.SessionState, error) {
-	fits, nobody, err := a.sessionFilter(ctx, which)
-	if err != nil {
-		return nil, err
-	}
-	var all []admin.SessionState
-	if err := a.get(ctx, admin.PathSessions, &all); err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(s admin.SessionState) bool { return !fits(s) })
-	if len(all) == 0 {
-		return nil, nobody()
-	}
-	return all, nil
 }

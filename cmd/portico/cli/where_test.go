@@ -17,16 +17,4 @@ func TestConditionsNeedQuotes(t *testing.T) {
 			t.Errorf("%q: status %d, %s", args, status, errs)
 		}
 	}
-	if _, err := sessionFields.where("For -gt 10s", nil); err != nil {
-		t.Error(err)
-	}
-	for _, far := range []string{"Foo -eq 1", "Version -eq 1", "Agent -eq 1"} {
-		if _, err := sessionFields.where(far, nil); err == nil || strings.Contains(err.Error(), "did you mean") {
-			t.Errorf("%s: %v", far, err)
-		}
-	}
-	if _, err := sessionFields.where("Usr -eq 1", nil); err == nil || !strings.Contains(err.Error(),
-		"did you mean User?") {
-		t.Error(err)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"portico/configs/suggest"
+	"portico/health/admin"
 )
 
 // plainErrors replaces the errors of cobra and pflag about a command line with sentences that say what to write.
@@ -112,7 +113,7 @@ func flagText(name string) string {
 
 // unknownFlag suggests the flag that the user may have meant.
 func unknownFlag(cmd *cobra.Command, name, letters string) error {
-	if _, operator := operators["-"+letters]; operator && cmd.Flags().Lookup("where") != nil {
+	if admin.IsOperator("-"+letters) && cmd.Flags().Lookup("where") != nil {
 		return fmt.Errorf("%s: -%s belongs to a condition: put the whole condition in quotes, as in --where 'FIELD "+
 			"-%s VALUE'",
 			cmd.CommandPath(), letters, letters)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"portico/fleet"
 	"portico/health/admin"
 	"portico/health/console"
 	"portico/health/exposition"
@@ -23,8 +24,9 @@ type apiServer struct {
 func (s *service) startAPI() (err error) {
 	config, access := s.current().config, s.current().access
 	s.api.server, err = admin.New(admin.Options{Gatherer: s.gatherer(), Registerer: s.metrics, Checks: s.checks(),
-		API: s.nouns(), Console: console.Handler(), Access: access, Log: s.log.Logger,
-		Node: func(name string) (http.Handler, error) { return s.current().node(name) }})
+		API: s.nouns(), Console: console.Handler(), Access: access, Log: s.log.Logger, Name: nodeName(),
+		Node:   func(name string) (http.Handler, error) { return s.current().node(name) },
+		Others: func() []fleet.Node { return s.current().others() }})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,8 @@ var commandSamples = []struct{ command, args string }{
 	{"database rebalance", ""},
 	{"database copy resume", "db1 mbx1"},
 	{"session list", ""},
+	{"session show", "SESSION"},
+	{"session kill", "SESSION"},
 	{"session slow", ""},
 	{"stats", ""},
 	{"top", "--once"},
@@ -152,12 +154,32 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		delete(known, sample.command)
 		args := append(strings.Fields(sample.command), strings.Fields(fill.Replace(sample.args))...)
 		for _, form := range []string{"json", "table", "wide", "list", "name", "table --no-headers"} {
+			if sample.args == "SESSION" {
+				args[len(args)-1] = openSession(t, r)
+			}
 			tryForm(t, args, form)
 		}
 	}
 	for words := range known {
 		t.Errorf("%s has no sample here", words)
 	}
+}
+
+// openSession signs a user in, and returns the ID of a session of that user.
+func openSession(t *testing.T, r *running) (id string) {
+	t.Helper()
+	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c.Expect("* OK *")
+	c.Command("a", "LOGIN anna secret")
+	testkit.Eventually(t, "the session is listed", func() bool { // a loop has it a moment later
+		for _, s := range r.clients.server.Sessions() {
+			if s.User == "anna" {
+				id = s.ID
+			}
+		}
+		return id != ""
+	})
+	return id
 }
 
 // benchReport measures a sink for some rounds and returns the file with the report.

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httputil"
@@ -13,6 +15,7 @@ import (
 
 	"portico/backend/secret"
 	"portico/configs"
+	"portico/fleet"
 	"portico/health/admin"
 	"portico/proxy/wire"
 )
@@ -45,6 +48,7 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 			},
 			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true,
 				ResponseHeaderTimeout: nodeAnswers},
+			ErrorLog: log.New(io.Discard, "", 0), // the answer says it
 			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 				admin.Refuse(w, admin.Of(admin.KindUnreachable,
 					fmt.Errorf("node %s: %w", name, secret.WithoutURL(err))))
@@ -62,10 +66,15 @@ func (f *inForce) node(name string) (http.Handler, error) {
 	if slices.Contains(f.tier().Servers(), name) {
 		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, not a node in the configuration", name))
 	}
-	if name == nodeName() {
-		return nil, admin.Unknown(fmt.Errorf("%s is the node that you ask: leave --node out", name))
+	return nil, admin.NoSuch("node", name, append(f.nodeNames(), nodeName()))
+}
+
+// others are the other nodes, by name.
+func (f *inForce) others() (all []fleet.Node) {
+	for _, name := range f.nodeNames() {
+		all = append(all, fleet.Node{Name: name, Way: f.nodes[name]})
 	}
-	return nil, admin.NoSuch("node", name, f.nodeNames())
+	return all
 }
 
 // nodeNames lists the other nodes.

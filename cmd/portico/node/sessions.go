@@ -13,6 +13,9 @@ import (
 // sessionsAPI implements admin.Sessions.
 type sessionsAPI struct{ s *service }
 
+// Names implements admin.Sessions.
+func (c sessionsAPI) Names() admin.Names { return c.s.names() }
+
 // Sessions implements admin.Sessions.
 func (c sessionsAPI) Sessions(context.Context) []proxy.Session { return c.s.clients.server.Sessions() }
 

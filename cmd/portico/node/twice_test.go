@@ -34,6 +34,8 @@ var repeated = []struct{ id, path, body, first, second string }{
 	{"begin-log-rule", "log/on", `{"user":"alice"}`, `"id":"r1"`, `"id":"r1"`},
 	{"end-log-rules", "log/off", `{"id":"r1"}`, `"ended":1`, `"ended":0`},
 	{"end-log-rules", "log/off", "", `"ended":0`, `"ended":0`}, // so there was one rule
+	{"change-site", "site/log/on", `{"user":"alice","for":60}`, `"id":"r1"`, `"id":"r1"`},
+	{"change-site", "site/log/off", "", `"ended":1`, `"ended":0`},
 	{"set-repairing", "health/repairing", `{"monitor":"IMAP.Protocol/ImapSelfTestMonitor/mbx1","on":true}`, `"now":"Repairing"`,
 		""},
 	{"add-override", "overrides/add", `{"identity":"IMAP/RequestsQueuedGt500Check","item_type":"Probe","property_name":"Enabled",` +

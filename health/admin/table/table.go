@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -86,6 +87,18 @@ func (t *Table) AddNamed(name string, cells ...string) {
 		cells[i] = wire.Visible(cells[i]) // clients choose some of them, such as user names
 	}
 	t.rows = append(t.rows, row{wire.Visible(name), cells})
+}
+
+// Second adds a column behind the first, with a cell for each row, unless all cells are empty.
+func (t *Table) Second(head string, cells []string) *Table {
+	if !slices.ContainsFunc(cells, func(cell string) bool { return cell != "" }) {
+		return t
+	}
+	t.heads, t.narrow = slices.Insert(t.heads, 1, head), t.narrow+1
+	for i := range t.rows {
+		t.rows[i].cells = slices.Insert(t.rows[i].cells, 1, wire.Visible(cells[i]))
+	}
+	return t
 }
 
 // Len returns the number of rows.

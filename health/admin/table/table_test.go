@@ -55,6 +55,26 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// A second column is there only if a row has something in it.
+func TestSecond(t *testing.T) {
+	table := New("Name", "State").Wide("Since")
+	table.Add("mbx1", "up", "today")
+	table.Add("mbx2", "up", "")
+	if got := written(t, table.Second("Node", []string{"", ""}), Style{}, nil); got != "Name  State\nmbx1  up\n"+
+		"mbx2  up\n" {
+		t.Errorf("%s", got)
+	}
+	if got := written(t, table.Second("Node", []string{"mx1", "\x1b"}), Style{Form: Wide}, nil); got != ""+
+		"Name  Node  State  Since\n"+
+		"mbx1  mx1   up     today\n"+
+		`mbx2  \x1b  up     -`+"\n" {
+		t.Errorf("%s", got)
+	}
+	if got := written(t, New("Name").Second("Node", nil), Style{}, nil); got != "Name\n" {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestList(t *testing.T) {
 	table := New("Name", "State").Wide("Since")
 	table.Add("mbx1", "up", "")
