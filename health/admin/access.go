@@ -49,11 +49,11 @@ func (a *Access) allowed(loopback bool) error {
 // needed is the right that a request needs. Other nodes are asked with this node's own token, so that is for those who
 // may change things here; a question to all nodes only reads (site.go).
 func needed(r *http.Request) Right {
-	if isConsole(r) {
-		return MayNothing
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || strings.HasPrefix(r.URL.Path, nodePages) {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, strings.HasPrefix(r.URL.Path, nodePages):
 		return MayChange
+	case isConsole(r):
+		return MayNothing
 	}
 	return MayRead
 }
