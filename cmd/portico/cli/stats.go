@@ -37,12 +37,12 @@ answer are not among them: session list shows these.
 
 --by verb has a row for each IMAP command. LOGIN and AUTHENTICATE there have the
 whole time of the sign-in. --step shows when something began: it has a row for
-each span of that length.`,
+each span of that length, of the node that is asked alone.` + aboutSite,
 		Example: "  portico stats\n  portico stats --by verb --server mbx1 --since 5m\n" +
 			"  portico stats --server mbx1 --verb 'UID FETCH' --since 1h --step 5m\n  portico stats --watch",
 		Args: cobra.NoArgs,
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	q := &statsQuery{by: "server"}
 	flags := cmd.Flags()
 	flags.Var(&q.by, "by", "a row for each `kind`: server, database, listener or verb")
@@ -117,7 +117,9 @@ func (q *statsQuery) path() string {
 		values.Set("verb", q.verb)
 	}
 	path := admin.PathStats
-	if q.step != 0 {
+	if q.step == 0 {
+		values.Set("buckets", "true") // to merge the answers of nodes
+	} else {
 		path = admin.PathStatsSeries
 		values.Set("step", strconv.Itoa(int(q.step.Seconds())))
 	}
@@ -128,12 +130,14 @@ func (q *statsQuery) path() string {
 func (a *apiCommand) stats(ctx context.Context, cmd *cobra.Command, q *statsQuery) error {
 	var value any
 	var points []admin.StatsFigures
+	var incomplete error
 	if q.step == 0 {
-		var figures admin.StatsFigures
-		if err := a.get(ctx, q.path(), &figures); err != nil {
+		all, err := getAll[admin.StatsFigures](ctx, a, q.path())
+		if err != nil {
 			return err
 		}
-		points, value = []admin.StatsFigures{figures}, figures
+		figures := siteFigures(all)
+		points, value, incomplete = []admin.StatsFigures{figures}, figures, all.incomplete()
 	} else {
 		var series admin.StatsSeries
 		if err := a.get(ctx, q.path(), &series); err != nil {
@@ -146,10 +150,26 @@ func (a *apiCommand) stats(ctx context.Context, cmd *cobra.Command, q *statsQuer
 		a.note("nothing was counted yet: the first figures come %v after the start", history.Interval)
 	}
 	if err := a.print(cmd, value, q.table(points)); err != nil || empty || !a.forPeople() || q.step != 0 {
-		return err
+		return errors.Join(err, incomplete)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "\n%s", statsNotes(points[0]))
-	return nil
+	return incomplete
+}
+
+// siteFigures are the figures of all nodes together, without the histograms from which they were merged.
+func siteFigures(all *fromNodes[admin.StatsFigures]) admin.StatsFigures {
+	var nodes []admin.StatsFigures
+	for _, from := range all.answers {
+		nodes = append(nodes, from.answer)
+	}
+	figures := nodes[0]
+	if len(nodes) > 1 {
+		figures = admin.MergeStats(nodes)
+	}
+	for i := range figures.Rows {
+		figures.Rows[i].Buckets = nil
+	}
+	return figures
 }
 
 // watchStats prints figures again and again, until ctx ends.
@@ -161,7 +181,7 @@ func (a *apiCommand) watchStats(ctx context.Context, cmd *cobra.Command, q *stat
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errBadNews) { // a node that is missing may come back
 			return err
 		}
 		select {
