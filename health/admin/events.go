@@ -38,6 +38,8 @@ var followed = map[string]time.Duration{
 	PathServers:     5 * time.Second,
 	PathDatabases:   5 * time.Second,
 	PathUser:        5 * time.Second,
+	PathStats:       5 * time.Second,
+	PathStatsSeries: 5 * time.Second,
 }
 
 // Bounds of events.

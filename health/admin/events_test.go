@@ -15,14 +15,14 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// counted is an API whose answers change with each request, as far as they do.
-type counted struct {
+// countingAPI is an API whose answers change with each request, as far as they do.
+type countingAPI struct {
 	asked   map[string]int
 	changes bool
 	text    string
 }
 
-func (c *counted) events() *events {
+func (c *countingAPI) events() *events {
 	c.asked = make(map[string]int)
 	mux := http.NewServeMux()
 	for _, path := range []string{PathSessions, PathServers, PathUser, PathStoreEntries} {
@@ -86,7 +86,7 @@ func (w watcher) answers(t *testing.T) (all []FollowedAnswer) {
 // A request is made once a second for all who follow it, and not at all when nobody does.
 func TestEventsShareRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := &counted{changes: true}
+		api := &countingAPI{changes: true}
 		e := api.events()
 		first, second := watch(t, e, PathSessions), watch(t, e, PathSessions, PathServers)
 		time.Sleep(10*time.Second + 2*gatherTime)
@@ -109,7 +109,7 @@ func TestEventsShareRequests(t *testing.T) {
 // What does not change is sent once. Comments keep the connection open.
 func TestEventsOnlyOfChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := (&counted{text: "a\nb"}).events()
+		e := (&countingAPI{text: "a\nb"}).events()
 		path := PathOf(PathUser, "a/b@example.org") + "?x=1"
 		w := watch(t, e, path)
 		time.Sleep(time.Minute)
@@ -131,7 +131,7 @@ func TestEventsOnlyOfChanges(t *testing.T) {
 // A stream ends after its time, and when the server ends.
 func TestEventsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := (&counted{}).events()
+		e := (&countingAPI{}).events()
 		began := time.Now()
 		<-watch(t, e, PathSessions).ended
 		if took := time.Since(began); took < streamTime || took > streamTime+time.Second {
@@ -146,7 +146,7 @@ func TestEventsEnd(t *testing.T) {
 
 func TestEventsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := (&counted{text: strings.Repeat("x", maxFollowedBody)}).events()
+		e := (&countingAPI{text: strings.Repeat("x", maxFollowedBody)}).events()
 		defer e.end()
 		for _, path := range []string{PathStoreEntries, "/metrics", "http://127.0.0.1" + PathSessions,
 			"//x" + PathSessions, PathEvents, "%", "", PathSessions + "/kick"} {

@@ -255,7 +255,8 @@ func TestConsolePictures(t *testing.T) {
 		t.Fatal(errs)
 	}
 	c.Look(1100, 800, "light")
-	c.page("health", "To look at")
+	c.page("health", "IMAP.Protocol")
+	testkit.Eventually(t, "a fault", func() bool { return strings.Contains(c.Text(), "To look at") })
 	c.picture("console-health")
 }
 

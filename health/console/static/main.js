@@ -200,7 +200,8 @@ async function signOut() {
 // meet asks who is there, and which names there are.
 async function meet() {
   app.caller = await get("/api/v1/caller");
-  app.names = await get("/api/v1/names");
+  const names = await get("/api/v1/names");
+  app.names = { ...names, nodes: names.nodes ?? [] };
 }
 
 // start opens the page when Portico answers.
@@ -220,7 +221,8 @@ async function start() {
 
 addEventListener("hashchange", () => {
   openPage();
-  document.getElementById("main").focus();
+  document.getElementById("main").focus({ preventScroll: true });
+  scrollTo(0, 0);
 });
 document.addEventListener("visibilitychange", followPage);
 document.querySelector(".skip").onclick = (event) => {

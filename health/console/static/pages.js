@@ -10,6 +10,20 @@ import runbooks from "./pages/runbooks.js";
 import servers from "./pages/servers.js";
 import sessions from "./pages/sessions.js";
 import settings from "./pages/settings.js";
+import traffic from "./pages/traffic.js";
 import user from "./pages/user.js";
 
-export const pages = [overview, sessions, user, servers, databases, health, alerts, runbooks, log, settings, nodes];
+export const pages = [
+  overview,
+  traffic,
+  sessions,
+  user,
+  servers,
+  databases,
+  health,
+  alerts,
+  runbooks,
+  log,
+  settings,
+  nodes,
+];

@@ -3,16 +3,18 @@
 import { path, post } from "../api.js";
 import { el } from "../dom.js";
 import { field, state, table } from "../parts.js";
+import { nowPath, sessionsOf } from "../series.js";
 import { moved } from "./servers.js";
 
 const databases = "/api/v1/databases";
+const figures = nowPath("database");
 
 export default {
   name: "databases",
   title: "Databases",
   open(app) {
     return {
-      follow: () => [databases],
+      follow: () => [databases, figures],
       view() {
         const copies = app.body(databases);
         if (!copies) return app.waiting(databases);
@@ -23,12 +25,14 @@ export default {
 };
 
 function copyTable(app, copies) {
-  const actions = (c) => [c.active && moveButton(app, c, copies), c.failed && resumeButton(app, c)];
+  const sessions = (c) => (c.active ? sessionsOf(app.body(figures), c.database) : undefined);
+  const actions = (c) => [c.active && moveButton(app, c, copies, sessions(c)), c.failed && resumeButton(app, c)];
   const columns = [
     ["Database", (c) => el("strong", null, c.database)],
     ["Server", (c) => c.server],
     ["Copy", (c) => (c.active ? "active" : "passive")],
     ["Status", (c) => state(c.status)],
+    ["Sessions", (c) => String(sessions(c) ?? ""), "number"],
     ["Activation", activation],
     ["Why", (c) => c.failed ?? c.error ?? ""],
     ["Actions", (c) => el("span", { class: "buttons" }, actions(c))],
@@ -43,7 +47,7 @@ function activation(c) {
   return c.barred ?? "allowed";
 }
 
-function moveButton(app, active, copies) {
+function moveButton(app, active, copies, sessions) {
   const others = copies.filter((c) => c.database === active.database && !c.active);
   const forces = [
     ["", "do not move"],
@@ -58,7 +62,7 @@ function moveButton(app, active, copies) {
       field("To the copy on", "server", { value: others[0]?.server }, servers),
       field("If that server does not answer", "force", { value: "" }, forces),
     ],
-    say: ({ server, force }) => whatMoves(active, others.find((c) => c.server === server) ?? {}, force),
+    say: ({ server, force }) => whatMoves(active, others.find((c) => c.server === server) ?? {}, force, sessions),
     async run({ server, force }) {
       const at = path`/api/v1/databases/${active.database}/move`;
       const change = await post(at, { server, force: force === "yes" });
@@ -70,7 +74,7 @@ function moveButton(app, active, copies) {
 }
 
 // whatMoves says what a move does, and what speaks against it.
-function whatMoves(active, to, force) {
+function whatMoves(active, to, force, sessions) {
   const doubts = [];
   if (to.blocked) doubts.push(`Activation on ${to.server} is blocked.`);
   if (to.status !== "Healthy" && !force) {
@@ -79,7 +83,7 @@ function whatMoves(active, to, force) {
   }
   const steps = [
     `Sign-ins to ${active.database} wait.`,
-    `Its sessions on ${active.server} end.`,
+    `Its sessions on ${active.server} end${sessions === undefined ? "" : `: ${sessions} now`}.`,
     `Users sign in at ${to.server} from then on.`,
   ];
   return [

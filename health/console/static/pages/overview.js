@@ -3,27 +3,32 @@
 import { el } from "../dom.js";
 import { count, since } from "../format.js";
 import { kindOf, link, section, state, table } from "../parts.js";
+import { plots, seriesPath } from "../series.js";
 import { signIns } from "./servers.js";
 
 const report = "/api/v1/health/report";
 const alerts = "/api/v1/alerts";
 const servers = "/api/v1/servers";
 const maintenance = "/api/v1/maintenance";
+const series = seriesPath("server", 15);
 
 export default {
   name: "overview",
   title: "Overview",
   open(app) {
     return {
-      follow: () => [report, alerts, servers, maintenance],
+      follow: () => [report, alerts, servers, maintenance, series],
       view: () => [
         verdict(app.body(alerts), app.body(report), app.body(maintenance)),
+        section("Last 15 minutes", app.body(series) ? plots(app.body(series), shown) : app.waiting(series)),
         section("Health sets", sets(app)),
         section("Mailbox servers", serverTable(app)),
       ],
     };
   },
 };
+
+const shown = ["commands", "p95", "queued", "sessions"];
 
 // verdict says in a sentence how things are.
 function verdict(open, sets, worked) {

@@ -4,10 +4,12 @@ import { get, path, post } from "../api.js";
 import { el } from "../dom.js";
 import { count, seconds, since } from "../format.js";
 import { field, link, section, state, table } from "../parts.js";
+import { nowPath, sessionsOf } from "../series.js";
 
 const servers = "/api/v1/servers";
 const databases = "/api/v1/databases";
 const maintenance = "/api/v1/maintenance";
+const figures = nowPath("server");
 
 const hint = "Each server is asked for its greeting every five seconds while this page is open.";
 
@@ -16,7 +18,7 @@ export default {
   title: "Servers",
   open(app) {
     return {
-      follow: () => [servers, maintenance],
+      follow: () => [servers, maintenance, figures],
       view() {
         const all = app.body(servers);
         if (!all) return app.waiting(servers);
@@ -32,6 +34,7 @@ export default {
 };
 
 function serverTable(app, all, worked) {
+  const sessions = (s) => String(sessionsOf(app.body(figures), s.name) ?? "list");
   const resting = (s) => worked.some((m) => m.server === s.name);
   const actions = (s) => [
     pauseButton(app, s),
@@ -45,7 +48,7 @@ function serverTable(app, all, worked) {
     ["Active databases", (s) => String(s.active), "number"],
     ["Activation", (s) => (s.blocked ? [state("blocked", "fair"), ` by ${blockers(s)}`] : s.policy)],
     ["Error", (s) => s.error ?? ""],
-    ["Sessions", (s) => link("sessions", "sessions", { server: s.name })],
+    ["Sessions", (s) => link(sessions(s), "sessions", { server: s.name }), "number"],
     ["Actions", (s) => el("span", { class: "buttons" }, actions(s))],
   ];
   return table("Mailbox servers", columns, all, (s) => s.name, "No mailbox server is configured.");
