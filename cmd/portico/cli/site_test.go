@@ -221,7 +221,8 @@ func TestLogOnSite(t *testing.T) {
 		"site/log/off":   nodes(t, `mx1:{"ended":1,"rules":[`+rule("r1", "ann")+`]}`, "mx2!unknown:there is no rule"),
 	}}
 	status, out, errs := site.ask(t, "log", "on", "--user", "ann")
-	if status != StatusBad || !strings.Contains(out, "r1    mx1   user ann") || errs != "portico: node mx2: dead\n" {
+	if status != StatusBad || !strings.Contains(out, "r1    mx1   user ann") || errs != ""+
+		"portico: node mx2: dead\nportico: rule r1 on mx1 logs this already: only its end has changed\n" {
 		t.Errorf("%d %s%s", status, out, errs)
 	}
 	status, out, errs = site.ask(t, "log", "off", "r1")
