@@ -47,7 +47,7 @@ func TestFlapping(t *testing.T) {
 				m.Failing() {
 				t.Errorf("after fault %d: %v, flaps %v, failing %v", fault+1, m.Value, flaps, m.Failing())
 			}
-			if held := m.FlapsUntil.Sub(time.Now()); (fault >= 2) != (held > 29*time.Minute &&
+			if held := time.Until(m.FlapsUntil); (fault >= 2) != (held > 29*time.Minute &&
 				held <= 30*time.Minute) {
 				t.Errorf("after fault %d it flaps until %v, now is %v", fault+1, m.FlapsUntil, time.Now())
 			}

@@ -153,7 +153,7 @@ func askForTLS(conn net.Conn) error {
 	}
 }
 
-var errNotValid = errors.New("Portico's own certificate")
+var errNotValid = errors.New("the certificate of this node")
 
 // validNow returns an error for a certificate that has expired, or is not valid yet.
 func validNow(state tls.ConnectionState) error {

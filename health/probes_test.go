@@ -318,8 +318,8 @@ func TestUsersSignIn(t *testing.T) {
 	}
 }
 
-// fakeErr is no error of a mailbox server.
-var fakeErr = errors.New("no such file")
+// errFake is no error of a mailbox server.
+var errFake = errors.New("no such file")
 
 // A health password that cannot be read is nobody's fault but the account's.
 func TestNoPassword(t *testing.T) {
@@ -328,7 +328,7 @@ func TestNoPassword(t *testing.T) {
 	b.Mailbox = func(string) (Mailbox, bool) {
 		return Mailbox{User: "health1", Name: "health1", Password: func() (secret.Value, error) {
 			return "",
-				fakeErr
+				errFake
 		}}, true
 	}
 	r := p.runs(&Run{}, b.DeepTest("db1", false))

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -87,7 +86,7 @@ func TestLinesLeftOutAreReported(t *testing.T) {
 	if n := len(l.counts); n > maxLineKinds+1 {
 		t.Errorf("%d kinds are remembered", n)
 	}
-	if got := report(true); !strings.Contains(got, fmt.Sprintf(`"from":"others"`)) {
+	if got := report(true); !strings.Contains(got, `"from":"others"`) {
 		t.Errorf("the others: %s", got)
 	}
 }

@@ -41,17 +41,17 @@ type Options struct {
 func (o *Options) check() error {
 	switch {
 	case o.Relay == nil:
-		return errors.New("Relay is missing")
+		return errors.New("options: Relay is missing")
 	case o.SigninThreads < 1:
-		return fmt.Errorf("SigninThreads must be at least 1, is %d", o.SigninThreads)
+		return fmt.Errorf("options: SigninThreads must be at least 1, is %d", o.SigninThreads)
 	case o.KeptDescriptors < 0:
-		return fmt.Errorf("KeptDescriptors must be at least 0, is %d", o.KeptDescriptors)
+		return fmt.Errorf("options: KeptDescriptors must be at least 0, is %d", o.KeptDescriptors)
 	case o.Random == nil:
-		return errors.New("Random is missing")
+		return errors.New("options: Random is missing")
 	case o.Now == nil:
-		return errors.New("Now is missing")
+		return errors.New("options: Now is missing")
 	case o.Sleep == nil:
-		return errors.New("Sleep is missing")
+		return errors.New("options: Sleep is missing")
 	}
 	return o.Settings.check()
 }

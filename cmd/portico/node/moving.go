@@ -15,7 +15,7 @@ import (
 const moveGrace = 2 * time.Second
 
 // errStopping ends moves that are under way when the service stops.
-var errStopping = admin.Of(admin.KindUnavailable, errors.New("Portico is stopping"))
+var errStopping = admin.Of(admin.KindUnavailable, errors.New("this node is stopping"))
 
 // moves are the moves of databases and users that are under way. The zero value takes some.
 type moves struct {
