@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 // countingAPI is an API whose answers change with each request, as far as they do.
 type countingAPI struct {
+	mu      sync.Mutex // guards asked: each request that is followed has a goroutine
 	asked   map[string]int
 	changes bool
 	text    string
@@ -27,6 +29,8 @@ func (c *countingAPI) events() *events {
 	mux := http.NewServeMux()
 	for _, path := range []string{PathSessions, PathServers, PathUser, PathStoreEntries} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
 			c.asked[r.URL.Path]++
 			n := 0
 			if c.changes {
@@ -149,7 +153,7 @@ func TestEventsAreBounded(t *testing.T) {
 		e := (&countingAPI{text: strings.Repeat("x", maxFollowedBody)}).events()
 		defer e.end()
 		for _, path := range []string{PathStoreEntries, "/metrics", "http://127.0.0.1" + PathSessions,
-			"//x" + PathSessions, PathEvents, "%", "", PathSessions + "/kick"} {
+			"//x" + PathSessions, PathEvents, SitePath(PathEvents), SitePath(PathSite), "%", "", PathSessions + "/kick"} {
 			if _, err := e.follow([]string{path}); KindOf(err) != KindInvalid {
 				t.Errorf("%q: %v", path, err)
 			}
