@@ -3,7 +3,9 @@ package admin
 import (
 	"maps"
 	"slices"
+	"time"
 
+	"portico/proxy/history"
 	"portico/proxy/relay"
 )
 
@@ -80,6 +82,30 @@ func MergeStats(nodes []StatsFigures) StatsFigures {
 		merged.Rows = append(merged.Rows, sums[name].total(name))
 	}
 	return merged
+}
+
+// MergeSeries merges the series of several nodes in spans of step. Their rows must have buckets. Where a node has made
+// one span of several of long ago, it counts in the last of them.
+func MergeSeries(nodes []StatsSeries, step time.Duration) StatsSeries {
+	windows := make(map[int64][]StatsFigures)
+	for _, n := range nodes {
+		for _, p := range n.Points {
+			at := history.WindowAt(p.To.UnixNano(), step)
+			windows[at] = append(windows[at], p)
+		}
+	}
+	merged := StatsSeries{Points: []StatsFigures{}}
+	for _, at := range slices.Sorted(maps.Keys(windows)) {
+		merged.Points = append(merged.Points, MergeStats(windows[at]))
+	}
+	return merged
+}
+
+// WithoutBuckets removes the histograms from the rows.
+func (f StatsFigures) WithoutBuckets() {
+	for i := range f.Rows {
+		f.Rows[i].Buckets = nil
+	}
 }
 
 // RefusedSignIns returns how many sign-ins were refused.

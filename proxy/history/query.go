@@ -72,11 +72,15 @@ func (h *History) latest(from, to int64) ([]sample, []string) {
 		h.names.list
 }
 
-// together says whether two samples are in one window. Windows begin at multiples of Step, so that the next answer has
-// the same ones.
+// together says whether two samples are in one window. Windows are the same in the next answer, and on other nodes
+// whose clocks agree.
 func (q Query) together(a, b sample) bool {
-	return q.Step == 0 || a.end/int64(q.Step) == b.end/int64(q.Step)
+	return q.Step == 0 || WindowAt(a.end, q.Step) == WindowAt(b.end, q.Step)
 }
+
+// WindowAt returns the number of the window that has what was counted until a time, in nanoseconds of the clock of
+// Record. Half an interval makes up for ticks that come early.
+func WindowAt(end int64, step time.Duration) int64 { return (end + int64(Interval/2)) / int64(step) }
 
 // busiest returns the names of the q.Rows rows with most commands, or nil for all.
 func busiest(q Query, samples []sample, names []string) map[string]bool {

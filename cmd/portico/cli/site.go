@@ -61,6 +61,14 @@ func (f *fromNodes[Answer]) incomplete() error {
 	return nil
 }
 
+// list lists the answers.
+func (f *fromNodes[Answer]) list() (answers []Answer) {
+	for _, from := range f.answers {
+		answers = append(answers, from.answer)
+	}
+	return answers
+}
+
 // getAll reads the answers of all nodes at a path of the API. If no node answers, the error is that of the node that
 // was asked first.
 func getAll[Answer any](ctx context.Context, a *apiCommand, path string) (*fromNodes[Answer], error) {

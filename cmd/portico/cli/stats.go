@@ -37,7 +37,7 @@ answer are not among them: session list shows these.
 
 --by verb has a row for each IMAP command. LOGIN and AUTHENTICATE there have the
 whole time of the sign-in. --step shows when something began: it has a row for
-each span of that length, of the node that is asked alone.` + aboutSite,
+each span of that length.` + aboutSite,
 		Example: "  portico stats\n  portico stats --by verb --server mbx1 --since 5m\n" +
 			"  portico stats --server mbx1 --verb 'UID FETCH' --since 1h --step 5m\n  portico stats --watch",
 		Args: cobra.NoArgs,
@@ -116,10 +116,9 @@ func (q *statsQuery) path() string {
 	if q.verb != "" {
 		values.Set("verb", q.verb)
 	}
+	values.Set("buckets", "true") // to merge the answers of nodes
 	path := admin.PathStats
-	if q.step == 0 {
-		values.Set("buckets", "true") // to merge the answers of nodes
-	} else {
+	if q.step != 0 {
 		path = admin.PathStatsSeries
 		values.Set("step", strconv.Itoa(int(q.step.Seconds())))
 	}
@@ -139,11 +138,12 @@ func (a *apiCommand) stats(ctx context.Context, cmd *cobra.Command, q *statsQuer
 		figures := siteFigures(all)
 		points, value, incomplete = []admin.StatsFigures{figures}, figures, all.incomplete()
 	} else {
-		var series admin.StatsSeries
-		if err := a.get(ctx, q.path(), &series); err != nil {
+		all, err := getAll[admin.StatsSeries](ctx, a, q.path())
+		if err != nil {
 			return err
 		}
-		points, value = series.Points, series
+		series := siteSeries(all, q.step)
+		points, value, incomplete = series.Points, series, all.incomplete()
 	}
 	empty := len(points) == 0 || points[0].Seconds == 0
 	if empty {
@@ -158,18 +158,29 @@ func (a *apiCommand) stats(ctx context.Context, cmd *cobra.Command, q *statsQuer
 
 // siteFigures are the figures of all nodes together, without the histograms from which they were merged.
 func siteFigures(all *fromNodes[admin.StatsFigures]) admin.StatsFigures {
-	var nodes []admin.StatsFigures
-	for _, from := range all.answers {
-		nodes = append(nodes, from.answer)
-	}
-	figures := nodes[0]
-	if len(nodes) > 1 {
+	figures := all.answers[0].answer
+	if nodes := all.list(); len(nodes) > 1 {
 		figures = admin.MergeStats(nodes)
 	}
-	for i := range figures.Rows {
-		figures.Rows[i].Buckets = nil
-	}
+	figures.WithoutBuckets()
 	return figures
+}
+
+// siteSeries are the series of all nodes together, without histograms.
+func siteSeries(all *fromNodes[admin.StatsSeries], step time.Duration) admin.StatsSeries {
+	series := mergedSeries(all, step)
+	for _, p := range series.Points {
+		p.WithoutBuckets()
+	}
+	return series
+}
+
+// mergedSeries are the series of all nodes together.
+func mergedSeries(all *fromNodes[admin.StatsSeries], step time.Duration) admin.StatsSeries {
+	if nodes := all.list(); len(nodes) > 1 {
+		return admin.MergeSeries(nodes, step)
+	}
+	return all.answers[0].answer
 }
 
 // watchStats prints figures again and again, until ctx ends.

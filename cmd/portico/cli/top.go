@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -14,7 +18,6 @@ import (
 
 	"portico/cmd/portico/cli/top"
 	"portico/health/admin"
-	"portico/health/admin/client"
 	"portico/health/admin/table"
 )
 
@@ -33,16 +36,17 @@ session with the command that is open and since when.
   Enter            sessions of the row, or all about a session
   k                end the session, or all sessions of the user
   l                log this user's commands to files for 10 minutes
-  p                hold the sign-ins to a mailbox server for 1 minute, or end that
+  p                hold the sign-ins to a mailbox server for 1 minute, or end
+                   that, at the node that is asked alone
   q                quit
 
 k, l and p ask first. Figures of servers are of the last seconds, those of
 commands of the last minute. If Portico does not answer, the last line says so
-and the screen stays. --once prints the same once, for a mail or a ticket.`,
+and the screen stays. --once prints the same once, for a mail or a ticket.` + aboutSite,
 		Example: "  portico top\n  portico top --once",
 		Args:    cobra.NoArgs,
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	once := cmd.Flags().Bool("once", false, "print everything once and exit")
 	interval := timeFlag(cmd, "interval", 2*time.Second, "how often to ask Portico, at least 1s")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -51,10 +55,7 @@ and the screen stays. --once prints the same once, for a mail or a ticket.`,
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
-		source, err := newTopSource(ctx, api)
-		if err != nil {
-			return err
-		}
+		source := topSource{api}
 		if *once {
 			return source.print(ctx, cmd, api)
 		}
@@ -70,34 +71,81 @@ and the screen stays. --once prints the same once, for a mail or a ticket.`,
 	return cmd
 }
 
-// topSource reads from a running Portico, and does things there. It implements top.Source.
-type topSource struct{ *client.Client }
-
-func newTopSource(ctx context.Context, api *apiCommand) (topSource, error) {
-	c, err := api.client(ctx)
-	return topSource{c}, err
-}
+// topSource reads from all nodes of a running site, and does things there. It implements top.Source.
+type topSource struct{ api *apiCommand }
 
 // The requests for figures: of servers now, of verbs in the last minute, and of everything in the last minutes.
 const (
-	topServers = admin.PathStats + "?by=server&since=15"
-	topVerbs   = admin.PathStats + "?by=verb&since=60"
+	topStep    = 10 * time.Second
+	topServers = admin.PathStats + "?by=server&buckets=true&since=15"
+	topVerbs   = admin.PathStats + "?by=verb&buckets=true&since=60"
 	topTrend   = admin.PathStatsSeries + "?by=listener&buckets=true&since=600&step=10"
 )
 
-// Read implements top.Source.
+// Read implements top.Source. The states of servers are those that the node sees that is asked first.
 func (t topSource) Read(ctx context.Context) (s top.Snapshot, err error) {
-	var names admin.Names
 	group, ctx := errgroup.WithContext(ctx)
-	for path, into := range map[string]any{
-		admin.PathNames: &names, topTrend: &s.Trend, topServers: &s.Servers, topVerbs: &s.Verbs,
-		admin.PathServers: &s.States, admin.PathSessions: &s.Sessions,
-	} {
-		group.Go(func() error { return t.Get(ctx, path, into) })
-	}
+	missing := make([][]missingNode, 5)
+	readSite(ctx, group, t.quiet(), admin.PathNames, &missing[0], func(all *fromNodes[admin.Names]) {
+		s.Node = siteName(all)
+	})
+	readSite(ctx, group, t.quiet(), topTrend, &missing[1], func(all *fromNodes[admin.StatsSeries]) {
+		s.Trend = mergedSeries(all, topStep)
+	})
+	readSite(ctx, group, t.quiet(), topServers, &missing[2], func(all *fromNodes[admin.StatsFigures]) {
+		s.Servers = siteFigures(all)
+	})
+	readSite(ctx, group, t.quiet(), topVerbs, &missing[3], func(all *fromNodes[admin.StatsFigures]) {
+		s.Verbs = siteFigures(all)
+	})
+	readSite(ctx, group, t.quiet(), admin.PathSessions, &missing[4], func(all *fromNodes[[]admin.SessionState]) {
+		s.Sessions = rowsOf(all, func(row *admin.SessionState) *string { return &row.Node })
+	})
+	group.Go(func() error { return t.quiet().get(ctx, admin.PathServers, &s.States) })
 	err = group.Wait()
-	s.Node = names.Node
+	s.Missing = missingIn(missing)
 	return s, err
+}
+
+// readSite reads the answers of all nodes at a path, and has take use them. It notes which are missing.
+func readSite[Answer any](ctx context.Context, group *errgroup.Group, api *apiCommand, path string,
+	missing *[]missingNode, take func(*fromNodes[Answer])) {
+	group.Go(func() error {
+		all, err := getAll[Answer](ctx, api, path)
+		if err != nil {
+			return err
+		}
+		*missing = all.missing
+		take(all)
+		return nil
+	})
+}
+
+// siteName names the nodes that have answered.
+func siteName(all *fromNodes[admin.Names]) string {
+	first := all.answers[0].answer.Node
+	switch others := len(all.answers) - 1; others {
+	case 0:
+		return first
+	case 1:
+		return first + " and 1 other node"
+	default:
+		return fmt.Sprintf("%s and %d other nodes", first, others)
+	}
+}
+
+// missingIn lists the nodes that are missing in some answers, each once, with the reason.
+func missingIn(answers [][]missingNode) (all []string) {
+	reasons := make(map[string]error)
+	for _, missing := range answers {
+		for _, m := range missing {
+			reasons[m.node] = m.err
+		}
+	}
+	for _, node := range slices.Sorted(maps.Keys(reasons)) {
+		all = append(all, fmt.Sprintf("%s: %v", node, reasons[node]))
+	}
+	return all
 }
 
 // Do implements top.Source.
@@ -105,22 +153,46 @@ func (t topSource) Do(ctx context.Context, a top.Action) (done string, err error
 	switch a.Kind {
 	case top.Kick:
 		which := admin.SessionFilter{User: a.User, Session: a.Session}
-		var kicked admin.Kicked
-		err = t.Post(ctx, admin.PathSessionsKick, which, &kicked)
-		return fmt.Sprintf("Sessions of %s ended: %d.", a.User, kicked.Ended), err
+		ended := 0
+		all, except, err := changeAll[admin.Kicked](ctx, t.quiet(), admin.PathSessionsKick, which)
+		for _, kicked := range all {
+			ended += kicked.Ended
+		}
+		return fmt.Sprintf("Sessions of %s ended: %d.%s", a.User, ended, except), err
 	case top.Log:
 		log := admin.LogOnRequest{LogFilter: admin.LogFilter{User: a.User}, For: top.LogTime.Seconds()}
-		err = t.Post(ctx, admin.PathLogOn, log, new(admin.LogRule))
-		return fmt.Sprintf("Logging for %v: portico log show --user %s", top.LogTime, a.User), err
+		_, except, err := changeAll[admin.LogRule](ctx, t.quiet(), admin.PathLogOn, log)
+		return fmt.Sprintf("Logging for %v: portico log show --user %s.%s", top.LogTime, a.User, except), err
 	}
 	var pause time.Duration
 	if a.Kind == top.Pause {
 		pause = top.PauseTime
 	}
-	var change admin.Change
-	err = t.Post(ctx, admin.PathOf(admin.PathServerPause, a.Server), admin.PauseRequest{Seconds: pause.Seconds()},
-		&change)
-	return fmt.Sprintf("%s: was %s, now %s.", change.What, change.Was, change.Now), err
+	var made admin.Change
+	err = t.quiet().post(ctx, admin.PathOf(admin.PathServerPause, a.Server),
+		admin.PauseRequest{Seconds: pause.Seconds()}, &made)
+	return fmt.Sprintf("%s: was %s, now %s.", made.What, made.Was, made.Now), err
+}
+
+// quiet returns the command for one request: without notes on the screen, and with memory of its own of what it has
+// noted.
+func (t topSource) quiet() *apiCommand {
+	own := *t.api
+	own.notes = io.Discard
+	return &own
+}
+
+// changeAll sends a change to all nodes. except says in a sentence which have not made it, if some have.
+func changeAll[Answer any](ctx context.Context, api *apiCommand, path string, body any) (all []Answer, except string,
+	err error) {
+	answers, err := postAll[Answer](ctx, api, path, body)
+	if err != nil {
+		return nil, "", err
+	}
+	if missing := missingIn([][]missingNode{answers.missing}); len(missing) > 0 {
+		except = " Not on " + strings.Join(missing, "; ")
+	}
+	return answers.list(), except, nil
 }
 
 // print prints what the screen would show. It reads twice, because what users do a second takes two readings.
@@ -139,9 +211,14 @@ func (t topSource) print(ctx context.Context, cmd *cobra.Command, api *apiComman
 	if err != nil {
 		return err
 	}
+	var incomplete error
+	for _, missing := range now.Missing {
+		api.note("node %s", missing)
+		incomplete = errBadNews
+	}
 	totals, tables := top.Once(before, now, time.Since(began))
 	if api.form == table.JSON || api.form == table.Name {
-		return api.print(cmd, now, tables[len(tables)-1])
+		return errors.Join(api.print(cmd, now, tables[len(tables)-1]), incomplete)
 	}
 	if api.forPeople() {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s:\n%s.\n", now.Node, totals)
@@ -152,5 +229,5 @@ func (t topSource) print(ctx context.Context, cmd *cobra.Command, api *apiComman
 			return err
 		}
 	}
-	return nil
+	return incomplete
 }

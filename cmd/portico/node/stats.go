@@ -9,7 +9,6 @@ import (
 
 	"portico/health/admin"
 	"portico/proxy/history"
-	"portico/proxy/relay"
 	"portico/proxy/wire"
 )
 
@@ -23,13 +22,22 @@ type figures struct {
 	now     func() int64
 }
 
+// newFigures begins to count. The clock is the time of day, as it was at the start and from then on steadily, so that
+// the windows of all nodes are the same.
 func newFigures(counts func() history.Counts) *figures {
-	now := relay.Clock()
+	start := time.Now()
+	now := func() int64 { return start.UnixNano() + int64(time.Since(start)) }
 	return &figures{history.New(historySize, now()), counts, now}
 }
 
-// run records, until ctx ends.
+// run records at full multiples of the interval, until ctx ends.
 func (f *figures) run(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(history.Interval - time.Duration(f.now()%int64(history.Interval))):
+		f.history.Record(f.now(), f.counts())
+	}
 	tick := time.NewTicker(history.Interval)
 	defer tick.Stop()
 	for {
