@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,6 +45,7 @@ var followed = map[string]time.Duration{
 
 // Bounds of events.
 const (
+	siteEach        = 2 * time.Second // a question to all nodes is asked no more often
 	maxEventStreams = 32
 	maxFollowed     = 16 // requests of a stream
 	maxFollowedBody = 2 << 20
@@ -161,6 +163,10 @@ func (e *events) follow(paths []string) (*eventStream, error) {
 
 // period says how often a request is made that is followed.
 func (e *events) period(path string) (time.Duration, error) {
+	if inner, ok := strings.CutPrefix(path, PathSite); ok {
+		each, err := e.period(prefix + inner)
+		return max(each, siteEach), err
+	}
 	at, err := url.Parse(path)
 	if err != nil || at.Scheme != "" || at.Host != "" {
 		return 0, Of(KindInvalid, fmt.Errorf("%q is not the path of a request", path))

@@ -153,7 +153,8 @@ func TestEventsAreBounded(t *testing.T) {
 		e := (&countingAPI{text: strings.Repeat("x", maxFollowedBody)}).events()
 		defer e.end()
 		for _, path := range []string{PathStoreEntries, "/metrics", "http://127.0.0.1" + PathSessions,
-			"//x" + PathSessions, PathEvents, SitePath(PathEvents), SitePath(PathSite), "%", "", PathSessions + "/kick"} {
+			"//x" + PathSessions, PathEvents, SitePath(PathEvents), SitePath(PathSite), "%",
+			"", PathSessions + "/kick"} {
 			if _, err := e.follow([]string{path}); KindOf(err) != KindInvalid {
 				t.Errorf("%q: %v", path, err)
 			}

@@ -90,6 +90,11 @@ func (a *fakeAPI) value(s schema) any {
 // answer makes the answer to a request.
 func (a *fakeAPI) answer(method, path string) any {
 	path, _, _ = strings.Cut(path, "?")
+	if inner, ok := strings.CutPrefix(path, "/api/v1/site/"); ok {
+		own := map[string]any{"node": hostile, "answer": a.answer(method, "/api/v1/"+inner)}
+		other := map[string]any{"node": "mx2", "problem": map[string]string{"detail": hostile}}
+		return map[string]any{"nodes": []any{own, other}}
+	}
 	parts := strings.Split(path, "/")
 	for pattern, methods := range a.Paths {
 		of := strings.Split(pattern, "/")

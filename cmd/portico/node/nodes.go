@@ -104,7 +104,8 @@ func (c nodeAPI) Bundle(ctx context.Context) (where string, err error) {
 func (s *service) names() admin.Names {
 	tier := s.current().tier()
 	names := admin.Names{
-		Node: nodeName(), Nodes: s.current().nodeNames(), Servers: tier.Servers(), Databases: tier.Databases(),
+		Node: nodeName(), Nodes: append([]string{}, s.current().nodeNames()...),
+		Servers: tier.Servers(), Databases: tier.Databases(),
 		Commands: wire.VerbNames(), Blocked: []string{},
 	}
 	for _, server := range names.Servers {

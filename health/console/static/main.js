@@ -200,8 +200,7 @@ async function signOut() {
 // meet asks who is there, and which names there are.
 async function meet() {
   app.caller = await get("/api/v1/caller");
-  const names = await get("/api/v1/names");
-  app.names = { ...names, nodes: names.nodes ?? [] };
+  app.names = await get("/api/v1/names");
 }
 
 // start opens the page when Portico answers.

@@ -1,38 +1,44 @@
-// Sessions: search, kill, log; and the slowest commands.
+// Sessions of all nodes: search, kill, log; and the slowest commands.
 
-import { path, post } from "../api.js";
+import { path } from "../api.js";
 import { el } from "../dom.js";
 import { amount, count, seconds, time } from "../format.js";
 import { field, link, section, table } from "../parts.js";
+import { missing, postAll, rowsOf, site } from "../site.js";
 
 const most = 200; // rows
 
-const sessions = "/api/v1/sessions";
-const slow = "/api/v1/slow";
+// orders are the ways to sort: in words, in the API's word, and as a comparison that joins the rows of several nodes.
+const orders = {
+  user: ["by user", "User", (a, b) => a.user.localeCompare(b.user)],
+  age: ["longest command", "-Age", (a, b) => (b.age ?? 0) - (a.age ?? 0)],
+  commands: ["most commands", "-Commands", (a, b) => b.commands - a.commands],
+};
 
 export default {
   name: "sessions",
   title: "Sessions",
   open(app) {
-    const filter = { user: "", server: "", ip: "", ...app.args };
+    const filter = { user: "", server: "", ip: "", order: "user", ...app.args };
+    const asked = () => site("sessions", { ...condition(filter), sort: orders[filter.order][1], limit: most + 1 });
+    const slow = () => site("slow", { server: filter.server, limit: 20 });
+    let typing;
     const set = (name) => (event) => {
       filter[name] = event.target.value.trim();
-      app.redraw();
+      clearTimeout(typing);
+      typing = setTimeout(app.refollow, 300);
     };
-    const fits = (row) =>
-      row.user.includes(filter.user) &&
-      row.remote.includes(filter.ip) &&
-      (filter.server || row.server) === row.server;
     return {
-      follow: () => [sessions, slow],
+      follow: () => [asked(), slow()],
+      close: () => clearTimeout(typing),
       view() {
-        const [all, slowest] = [app.body(sessions), app.body(slow)];
+        const [answer, slowest] = [app.body(asked()), app.body(slow())];
         return [
           filterForm(app, filter, set),
-          all ? found(app, all.filter(fits)) : app.waiting(sessions),
+          answer ? found(app, answer, orders[filter.order][2]) : app.waiting(asked()),
           section(
             "Slowest commands of the last day",
-            slowest ? slowTable(app, slowest.filter(fits)) : app.waiting(slow),
+            slowest ? [missing(slowest), slowTable(app, rowsOf(slowest))] : app.waiting(slow()),
           ),
         ];
       },
@@ -40,23 +46,37 @@ export default {
   },
 };
 
+// condition is a filter in the API's words.
+function condition({ user, server, ip }) {
+  const like = [user && `User -like *${user}*`, ip && `Client -like *${ip}*`];
+  return { server, where: like.filter(Boolean).join(" -and ") };
+}
+
 function filterForm(app, filter, set) {
   const servers = [["", "all"], ...app.names.servers.map((name) => [name])];
+  const words = Object.entries(orders).map(([name, [text]]) => [name, text]);
   return el(
     "form",
     { class: "filter", role: "search", "aria-label": "Sessions", onsubmit: (e) => e.preventDefault() },
     field("User contains", "user", { value: filter.user, oninput: set("user") }),
     field("Mailbox server", "server", { value: filter.server, onchange: set("server") }, servers),
     field("Address contains", "ip", { value: filter.ip, oninput: set("ip") }),
+    field("Order", "order", { value: filter.order, onchange: set("order") }, words),
   );
 }
 
-function found(app, all) {
-  const more = all.length > most ? ` The first ${most} are shown: search for less.` : "";
-  return [
-    el("p", { class: "sum" }, `${count(all.length, "session")}.${more}`),
-    sessionTable(app, all.slice(0, most)),
-  ];
+function found(app, answer, order) {
+  const all = rowsOf(answer).toSorted(order);
+  const sum =
+    all.length > most
+      ? `More than ${most} sessions fit. The first ${most} are shown: search for less.`
+      : `${count(all.length, "session")}.`;
+  return [missing(answer), el("p", { class: "sum" }, sum), sessionTable(app, all.slice(0, most))];
+}
+
+// nodeColumn shows the node of a row, if there are several.
+function nodeColumn(app) {
+  return app.names.nodes.length > 0 ? [["Node", (row) => row.node]] : [];
 }
 
 // sessionTable shows sessions, with what can be done about them.
@@ -65,6 +85,7 @@ export function sessionTable(app, rows) {
   const columns = [
     ["User", (s) => link(s.user, "user", { user: s.user })],
     ["Client", (s) => s.remote],
+    ...nodeColumn(app),
     ["Server", (s) => (s.database ? `${s.server} / ${s.database}` : s.server)],
     ["Now", now],
     ["Commands", (s) => amount(s.commands), "number"],
@@ -88,7 +109,7 @@ function kickButton(app, s) {
     verb: "End the session",
     danger: true,
     say: () => el("p", null, what),
-    run: () => end("/api/v1/sessions/kick", { session: s.id }, s.user),
+    run: () => end("sessions/kick", { session: s.id }, s.user),
   };
   return app.changes("End", spec, { label: `End session ${s.id} of ${s.user}`, kind: "danger" });
 }
@@ -102,14 +123,14 @@ export function kickAll(app, user, n) {
     verb: "End the sessions",
     danger: true,
     say: () => el("p", null, `${count(n, "connection")} of ${user} end at once. ${again}`),
-    run: () => end(path`/api/v1/users/${user}/kick`, {}, user),
+    run: () => end(path`users/${user}/kick`, {}, user),
   };
   return app.changes("End all sessions", spec, { kind: "danger", reason: n ? "" : "There is no session." });
 }
 
-// end ends sessions, and says how many.
+// end ends sessions on all nodes, and says how many.
 async function end(at, body, user) {
-  const { ended } = await post(at, body);
+  const ended = (await postAll(at, body)).reduce((all, answer) => all + answer.ended, 0);
   return `${count(ended, "session")} of ${user} ended.`;
 }
 
@@ -129,7 +150,7 @@ export function logButton(app, filter, what) {
     fields: [field("For", "time", { value: "600" }, choices)],
     say: (values) => el("p", null, said(Number(values.time))),
     async run(values) {
-      await post("/api/v1/log/on", { ...filter, for: Number(values.time) });
+      await postAll("log/on", { ...filter, for: Number(values.time) });
       app.go("log", filter);
       return `Logging ${what} for ${seconds(Number(values.time))}.`;
     },
@@ -145,6 +166,7 @@ export function slowTable(app, rows) {
     ["Command", (c) => c.command],
     ["Took", (c) => seconds(c.seconds), "number"],
     ["Result", (c) => c.result],
+    ...nodeColumn(app),
     ["Server", (c) => c.server],
     ["Rows", (c) => link("rows", "log", { past: c.session })],
   ];

@@ -4,10 +4,8 @@ import { path, post } from "../api.js";
 import { el } from "../dom.js";
 import { count, seconds, since } from "../format.js";
 import { facts, field, section, state, table } from "../parts.js";
+import { missing, rowsOf, site } from "../site.js";
 import { kickAll, logButton, sessionTable, slowTable } from "./sessions.js";
-
-const sessions = "/api/v1/sessions";
-const slow = "/api/v1/slow";
 
 export default {
   name: "user",
@@ -15,15 +13,24 @@ export default {
   open(app) {
     const typed = app.args.user ?? "";
     const at = path`/api/v1/users/${typed}`;
+    let name = ""; // the one form of the user's name, once it is known
+    const more = () => ({
+      sessions: site("sessions", { user: name, limit: 200 }),
+      slow: site("slow", { user: name, limit: 20 }),
+    });
     const onsubmit = (event) => {
       event.preventDefault();
       app.go("user", { user: new FormData(event.target).get("user").trim() });
     };
     return {
       title: () => (typed ? `User ${typed}` : "User"),
-      follow: () => (typed ? [at, sessions, slow] : []),
+      follow: () => [typed && at, ...(name ? Object.values(more()) : [])].filter(Boolean),
       view() {
         const user = app.body(at);
+        if (user && user.user !== name) {
+          name = user.user;
+          queueMicrotask(app.refollow);
+        }
         return [
           el(
             "form",
@@ -31,7 +38,7 @@ export default {
             field("User", "user", { value: typed, placeholder: "alice@example.org" }),
             el("button", { type: "submit" }, "Show"),
           ),
-          typed && (user ? view(app, user) : app.waiting(at)),
+          typed && (user ? view(app, user, more()) : app.waiting(at)),
         ];
       },
     };
@@ -42,10 +49,10 @@ const hint =
   "The time is that of the mailbox server. If nothing here is slow, Portico and the server answer fast: look at the " +
   "network between the client and here.";
 
-function view(app, user) {
+function view(app, user, more) {
   const signIn = user.sign_in ?? {};
-  const ofUser = (row) => row.user === user.user;
-  const [open, slowest] = [app.body(sessions)?.filter(ofUser), app.body(slow)?.filter(ofUser)];
+  const [sessions, slow] = [app.body(more.sessions), app.body(more.slow)];
+  const open = sessions && rowsOf(sessions);
   return [
     about(user, signIn),
     el(
@@ -56,10 +63,10 @@ function view(app, user) {
       clearButton(app, user.user, signIn.penalties),
       moveButton(app, user),
     ),
-    section("Sessions now", open ? sessionTable(app, open) : app.waiting(sessions)),
+    section("Sessions now", open ? [missing(sessions), sessionTable(app, open)] : app.waiting(more.sessions)),
     section(
       "Slowest commands of the last day",
-      slowest ? slowTable(app, slowest) : app.waiting(slow),
+      slow ? [missing(slow), slowTable(app, rowsOf(slow))] : app.waiting(more.slow),
       el("p", { class: "hint" }, hint),
     ),
     section("Copies of the database", copyTable(signIn.copies ?? [])),
