@@ -244,7 +244,7 @@ func TestConsolePictures(t *testing.T) {
 		scheme            string
 	}{
 		{"console-overview", "overview", "IMAP.Protocol", 1100, 800, "light"},
-		{"console-user", "user?user=alice@example.org", "possible", 1100, 800, "dark"},
+		{"console-user", "user?user=alice@example.org", "127.0.0.1:", 1100, 800, "dark"},
 		{"console-phone", "servers", "mbx2", 380, 760, "light"},
 	} {
 		c.Look(p.width, p.height, p.scheme)
