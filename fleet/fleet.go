@@ -96,21 +96,21 @@ func ask(ctx context.Context, node Node, q Question, size int) result {
 // serve lets a node's handler answer. net/http's convention is that a handler that cannot finish its answer panics
 // with http.ErrAbortHandler.
 func serve(ctx context.Context, node Node, q Question, size int) (got result) {
-	w := &writer{header: make(http.Header), most: size}
+	w := &Recorder{Most: size}
 	got.Node = node.Name
 	defer func() {
 		panicked := recover()
 		switch {
 		case ctx.Err() != nil:
 			got.Err = ErrTime
-		case w.over:
+		case w.Over:
 			got.Err = ErrSize
 		case panicked == http.ErrAbortHandler:
 			got.Err = ErrCut
 		case panicked != nil:
 			got.panicked = panicked
 		default:
-			got.Status, got.Body = max(w.status, http.StatusOK), w.body.Bytes()
+			got.Status, got.Body = w.Status(), w.Body()
 		}
 	}()
 	request := (&http.Request{
@@ -120,29 +120,4 @@ func serve(ctx context.Context, node Node, q Question, size int) (got result) {
 	}).WithContext(ctx)
 	node.Way.ServeHTTP(w, request)
 	return got
-}
-
-// writer collects an answer. It belongs to the goroutine of serve.
-type writer struct {
-	header http.Header
-	status int // 0 before the first byte
-	body   bytes.Buffer
-	most   int  // of body
-	over   bool // body was to become larger
-}
-
-func (w *writer) Header() http.Header { return w.header }
-
-func (w *writer) WriteHeader(status int) {
-	if w.status == 0 && status >= http.StatusOK { // not 1xx
-		w.status = status
-	}
-}
-
-func (w *writer) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	if w.over = w.over || w.body.Len()+len(p) > w.most; w.over {
-		return 0, ErrSize
-	}
-	return w.body.Write(p)
 }

@@ -11,30 +11,27 @@ import (
 // come from the configuration and the directory's answers that were checked against it, so they are bounded. Safe for
 // concurrent use.
 type signinCounts struct {
-	mu                            sync.Mutex
-	servers, databases, listeners map[string]*[numOutcomes]uint64
+	mu     sync.Mutex
+	groups map[history.Group]*[numOutcomes]uint64
 }
 
 func newSigninCounts() *signinCounts {
-	return &signinCounts{servers: make(map[string]*[numOutcomes]uint64),
-		databases: make(map[string]*[numOutcomes]uint64), listeners: make(map[string]*[numOutcomes]uint64)}
+	return &signinCounts{groups: make(map[history.Group]*[numOutcomes]uint64)}
 }
 
 // count counts a result. server and database are "" if the sign-in has not come that far.
 func (c *signinCounts) count(o Outcome, server, database, listener string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, at := range []struct {
-		counts map[string]*[numOutcomes]uint64
-		name   string
-	}{{c.servers, server}, {c.databases, database}, {c.listeners, listener}} {
-		if at.name == "" {
+	for _, g := range [...]history.Group{{Kind: history.Server, Name: server},
+		{Kind: history.Database, Name: database}, {Kind: history.Listener, Name: listener}} {
+		if g.Name == "" {
 			continue
 		}
-		if at.counts[at.name] == nil {
-			at.counts[at.name] = new([numOutcomes]uint64)
+		if c.groups[g] == nil {
+			c.groups[g] = new([numOutcomes]uint64)
 		}
-		at.counts[at.name][o]++
+		c.groups[g][o]++
 	}
 }
 
@@ -42,14 +39,10 @@ func (c *signinCounts) count(o Outcome, server, database, listener string) {
 func (c *signinCounts) addTo(all history.Counts) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for kind, groups := range map[history.Kind]map[string]*[numOutcomes]uint64{
-		history.Server: c.servers, history.Database: c.databases, history.Listener: c.listeners,
-	} {
-		for name, counts := range groups {
-			for o, n := range counts {
-				if n > 0 {
-					all.Of(kind, name).SignIns[Outcome(o).String()] = n
-				}
+	for g, counts := range c.groups {
+		for o, n := range counts {
+			if n > 0 {
+				all.Of(g.Kind, g.Name).SignIns[Outcome(o).String()] = n
 			}
 		}
 	}

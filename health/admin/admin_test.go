@@ -76,6 +76,12 @@ func (s *site) get(t *testing.T, scheme, host, path, token string) (status int, 
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
+	return s.send(t, request)
+}
+
+// send sends a request, and reads the answer.
+func (s *site) send(t *testing.T, request *http.Request) (status int, body string, header http.Header) {
+	t.Helper()
 	response, err := s.client.Do(request)
 	if err != nil {
 		t.Fatal(err)

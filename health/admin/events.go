@@ -15,6 +15,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"portico/fleet"
 )
 
 // PathEvents sends the answers of other requests again whenever they change.
@@ -220,18 +222,18 @@ func (e *events) keep(ctx context.Context, f *feed) {
 func (e *events) ask(ctx context.Context, path string) []byte {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callerKey{}, &caller{who: "the console"}), followTime)
 	defer cancel()
-	answer := &recorded{status: http.StatusOK}
+	answer := &fleet.Recorder{Most: maxFollowedBody}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		fail(answer, err)
 	} else {
 		e.mux.ServeHTTP(answer, r)
 	}
-	if answer.cut {
-		*answer = recorded{}
+	if answer.Over {
+		answer = &fleet.Recorder{Most: maxFollowedBody}
 		fail(answer, Of(KindRefused, errors.New("the answer is too long to follow: ask for less of it")))
 	}
-	data, err := json.Marshal(FollowedAnswer{path, answer.status, answer.body.Bytes()})
+	data, err := json.Marshal(FollowedAnswer{path, answer.Status(), answer.Body()})
 	if err != nil {
 		return nil // it was no JSON; all that can be followed is
 	}
@@ -309,32 +311,4 @@ func (e *events) end() {
 	}
 	e.mu.Unlock()
 	e.work.Wait()
-}
-
-// recorded keeps an answer.
-type recorded struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-	cut    bool // it is too long
-}
-
-// Header implements http.ResponseWriter.
-func (a *recorded) Header() http.Header {
-	if a.header == nil {
-		a.header = make(http.Header)
-	}
-	return a.header
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (a *recorded) WriteHeader(status int) { a.status = status }
-
-// Write implements http.ResponseWriter.
-func (a *recorded) Write(p []byte) (int, error) {
-	if a.body.Len()+len(p) > maxFollowedBody {
-		a.cut = true
-		return 0, errors.New("too long")
-	}
-	return a.body.Write(p)
 }

@@ -97,12 +97,9 @@ func decimal(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // pick returns the sessions that are asked for, in their order.
 func (q SessionQuery) pick(names Names, all []SessionState) ([]SessionState, error) {
-	if err := names.Check(q.Server, q.Command); err != nil {
-		return nil, err
-	}
-	fits, err := q.Test()
+	fits, err := q.testOf(names, q.Command)
 	if err != nil {
-		return nil, Of(KindInvalid, err)
+		return nil, err
 	}
 	conditions, err := SessionFields.Parse(q.Where, names.ofSessions())
 	if err != nil {
@@ -110,27 +107,38 @@ func (q SessionQuery) pick(names Names, all []SessionState) ([]SessionState, err
 	}
 	holds := SessionFields.Test(conditions)
 	all = slices.DeleteFunc(all, func(s SessionState) bool {
-		return !fits(s.ID, s.User, s.Server, clientOf(s.Remote)) ||
-			q.Command != "" && !isCommand(s.Command, q.Command) || !holds(s)
+		return !fits(s.ID, s.User, s.Server, s.Remote, s.Command) || !holds(s)
 	})
 	return firstRows(SessionFields, all, q.Order)
 }
 
 // pick returns the commands that are asked for, in their order.
 func (q SlowQuery) pick(names Names, all []SlowCommand) ([]SlowCommand, error) {
-	if err := names.Check(q.Server, q.Command); err != nil {
+	fits, err := q.testOf(names, q.Command)
+	if err != nil {
 		return nil, err
 	}
-	fits, err := q.Test()
-	if err != nil {
-		return nil, Of(KindInvalid, err)
-	}
 	all = slices.DeleteFunc(all, func(s SlowCommand) bool {
-		return !fits(s.Session, s.User, s.Server, clientOf(s.Remote)) ||
-			q.Command != "" && !isCommand(s.Command, q.Command) ||
+		return !fits(s.Session, s.User, s.Server, s.Remote, s.Command) ||
 			s.Ended.Before(q.From) || !q.To.IsZero() && s.Ended.After(q.To)
 	})
 	return firstRows(SlowFields, all, q.Order)
+}
+
+// testOf returns a function that says whether a row fits the filter and has the command, if one is given. It refuses
+// unknown names.
+func (f SessionFilter) testOf(names Names, meant string) (fits func(id, user, server, remote, command string) bool,
+	err error) {
+	if err := names.Check(f.Server, meant); err != nil {
+		return nil, err
+	}
+	test, err := f.Test()
+	if err != nil {
+		return nil, Of(KindInvalid, err)
+	}
+	return func(id, user, server, remote, command string) bool {
+		return test(id, user, server, clientOf(remote)) && (meant == "" || isCommand(command, meant))
+	}, nil
 }
 
 // firstRows returns the rows that an order asks for.

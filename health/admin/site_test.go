@@ -199,16 +199,8 @@ func TestSiteChange(t *testing.T) {
 		request.Header.Set("Authorization", "Bearer "+token)
 		request.Header.Set("Cookie", "of=browser")
 		request.Header.Set(behalfHeader, "mallory")
-		response, err := s.client.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode, string(text)
+		status, text, _ := s.send(t, request)
+		return status, text
 	}
 	status, text := send("POST", "/api/v1/site/sessions/kick", token)
 	if status != 200 || !strings.Contains(text, `{"node":"mx2","answer":{"asked":"POST /api/v1/sessions/kick `) ||

@@ -128,7 +128,10 @@ func statsPoints(s Stats, in StatsQuery, q history.Query) ([]StatsFigures, error
 		point := StatsFigures{From: now.Add(-w.From).Truncate(time.Millisecond),
 			To: now.Add(-w.To).Truncate(time.Millisecond), Seconds: (w.From - w.To).Seconds(), Rows: []StatsRow{}}
 		for _, name := range slices.Sorted(maps.Keys(w.Rows)) {
-			point.Rows = append(point.Rows, statsRow(name, w.Rows[name], in.Buckets))
+			point.Rows = append(point.Rows, statsRow(name, w.Rows[name]))
+		}
+		if !in.Buckets {
+			point.WithoutBuckets()
 		}
 		points = append(points, point)
 	}
@@ -138,14 +141,11 @@ func statsPoints(s Stats, in StatsQuery, q history.Query) ([]StatsFigures, error
 // signedIn is the result of sign-ins that are not refused.
 var signedIn = proxy.OutcomeSignedIn.String()
 
-func statsRow(name string, r *history.Row, buckets bool) StatsRow {
+func statsRow(name string, r *history.Row) StatsRow {
 	row := StatsRow{Name: name, Sessions: r.Sessions, Queued: r.Queued, SignIns: r.SignIns[signedIn],
 		ClientBytes: r.ClientBytes, ServerBytes: r.ServerBytes, Refused: maps.Clone(r.SignIns)}
 	delete(row.Refused, signedIn)
 	row.setTimes(&r.Times)
-	if !buckets {
-		row.Buckets = nil
-	}
 	return row
 }
 

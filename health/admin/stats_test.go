@@ -132,7 +132,7 @@ func TestMergeStats(t *testing.T) {
 			all.Observe(ns)
 		}
 		figures := StatsFigures{From: base.Add(-time.Minute), To: base.Add(time.Duration(i) * time.Second),
-			Seconds: 60 + float64(i), Rows: []StatsRow{statsRow("mbx1", w.Rows["mbx1"], true)}}
+			Seconds: 60 + float64(i), Rows: []StatsRow{statsRow("mbx1", w.Rows["mbx1"])}}
 		if i == 2 {
 			figures.Rows = append(figures.Rows, StatsRow{Name: "mbx2", Sessions: 1})
 		}

@@ -169,7 +169,7 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 		delete(l.unsaved, r.Instance)
 	}
 	l.mu.Unlock()
-	if err != nil || unsaved { // else the mirror has told of it
+	if err != nil || unsaved { // otherwise the mirror has called take
 		l.stored.Tell()
 	}
 	if more := l.stored.Len() - maxRecords; more > 0 {

@@ -79,7 +79,7 @@ func (q Query) together(a, b sample) bool {
 }
 
 // WindowAt returns the number of the window that has what was counted until a time, in nanoseconds of the clock of
-// Record. Half an interval makes up for ticks that come early.
+// Record. Half an interval makes up for clocks that differ a little.
 func WindowAt(end int64, step time.Duration) int64 { return (end + int64(Interval/2)) / int64(step) }
 
 // busiest returns the names of the q.Rows rows with most commands, or nil for all.

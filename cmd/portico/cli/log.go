@@ -101,11 +101,7 @@ time. --all logs every session.` + aboutSite,
 			}
 			rules, changes = append(rules, rule), append(changes, changedRule{change, rule})
 		}
-		var value any = changes
-		if !answers.several {
-			value = changes[0]
-		}
-		return cmp.Or(api.printRules(cmd, value, rules), answers.incomplete())
+		return cmp.Or(api.printRules(cmd, oneOrAll(answers.several, changes), rules), answers.incomplete())
 	}
 	return cmd
 }

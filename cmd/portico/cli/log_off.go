@@ -108,11 +108,7 @@ how many rows were written, and to which file.` + aboutSite,
 		if err != nil {
 			return err
 		}
-		var value any = status.all
-		if !status.several {
-			value = status.all[0]
-		}
-		if err := api.printRules(cmd, value, status.rules); err != nil {
+		if err := api.printRules(cmd, oneOrAll(status.several, status.all), status.rules); err != nil {
 			return err
 		}
 		err = status.incomplete()

@@ -162,6 +162,14 @@ func rowsOf[Row any](f *fromNodes[[]Row], nodeOf func(*Row) *string) []Row {
 	return all
 }
 
+// oneOrAll is what -o json prints: the values of all nodes if the site has several, and else the only one.
+func oneOrAll[T any](several bool, all []T) any {
+	if several {
+		return all
+	}
+	return all[0]
+}
+
 // nodes lists the nodes that a command about the whole site asks, the one that it talks to first. With --node it is
 // that one.
 func (a *apiCommand) nodes(ctx context.Context) ([]string, error) {

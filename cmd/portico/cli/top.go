@@ -84,25 +84,27 @@ const (
 
 // Read implements top.Source. The states of servers are those that the node sees that is asked first.
 func (t topSource) Read(ctx context.Context) (s top.Snapshot, err error) {
+	var names admin.Names
+	others := 0
 	group, ctx := errgroup.WithContext(ctx)
-	missing := make([][]missingNode, 5)
-	readSite(ctx, group, t.quiet(), admin.PathNames, &missing[0], func(all *fromNodes[admin.Names]) {
-		s.Node = siteName(all)
-	})
-	readSite(ctx, group, t.quiet(), topTrend, &missing[1], func(all *fromNodes[admin.StatsSeries]) {
+	missing := make([][]missingNode, 4)
+	readSite(ctx, group, t.quiet(), topTrend, &missing[0], func(all *fromNodes[admin.StatsSeries]) {
 		s.Trend = mergedSeries(all, topStep)
 	})
-	readSite(ctx, group, t.quiet(), topServers, &missing[2], func(all *fromNodes[admin.StatsFigures]) {
+	readSite(ctx, group, t.quiet(), topServers, &missing[1], func(all *fromNodes[admin.StatsFigures]) {
 		s.Servers = siteFigures(all)
 	})
-	readSite(ctx, group, t.quiet(), topVerbs, &missing[3], func(all *fromNodes[admin.StatsFigures]) {
+	readSite(ctx, group, t.quiet(), topVerbs, &missing[2], func(all *fromNodes[admin.StatsFigures]) {
 		s.Verbs = siteFigures(all)
 	})
-	readSite(ctx, group, t.quiet(), admin.PathSessions, &missing[4], func(all *fromNodes[[]admin.SessionState]) {
+	readSite(ctx, group, t.quiet(), admin.PathSessions, &missing[3], func(all *fromNodes[[]admin.SessionState]) {
+		others = len(all.answers) - 1
 		s.Sessions = rowsOf(all, func(row *admin.SessionState) *string { return &row.Node })
 	})
 	group.Go(func() error { return t.quiet().get(ctx, admin.PathServers, &s.States) })
+	group.Go(func() error { return t.quiet().get(ctx, admin.PathNames, &names) })
 	err = group.Wait()
+	s.Node = siteName(names.Node, others)
 	s.Missing = missingIn(missing)
 	return s, err
 }
@@ -121,10 +123,9 @@ func readSite[Answer any](ctx context.Context, group *errgroup.Group, api *apiCo
 	})
 }
 
-// siteName names the nodes that have answered.
-func siteName(all *fromNodes[admin.Names]) string {
-	first := all.answers[0].answer.Node
-	switch others := len(all.answers) - 1; others {
+// siteName names the nodes that have answered: the one that is asked, and how many others.
+func siteName(first string, others int) string {
+	switch others {
 	case 0:
 		return first
 	case 1:

@@ -62,7 +62,7 @@ func TestTopOfSite(t *testing.T) {
 	missing := "mx3!unreachable:no answer within 2s"
 	of := func(answer string) string { return nodes(t, "mx1:"+answer, "mx2:"+answer, missing) }
 	site := &fakeSite{answers: map[string]string{
-		"site/names": nodes(t, `mx1:{"node":"mx1"}`, `mx2:{"node":"mx2"}`, missing),
+		"names":      `{"node":"mx1"}`,
 		"site/stats": of(figures), "site/stats/series": of(`{"points":[` + figures + `]}`),
 		"site/sessions": nodes(t, "mx1:["+session("a", "ann")+"]", "mx2:["+session("b", "bob")+"]", missing),
 		"servers":       `[{"name":"mbx1","state":"up"}]`,

@@ -66,11 +66,7 @@ func (a *apiCommand) printLocations(cmd *cobra.Command, all []admin.UserLocation
 			shownTime(now.Since), now.Reason)
 		nodes = append(nodes, at.Node)
 	}
-	var value any = all
-	if !several {
-		value = all[0]
-	}
-	if err := a.print(cmd, value, rows.Second("Node", nodes)); err != nil {
+	if err := a.print(cmd, oneOrAll(several, all), rows.Second("Node", nodes)); err != nil {
 		return err
 	}
 	if a.forPeople() {

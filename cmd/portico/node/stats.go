@@ -32,19 +32,11 @@ func newFigures(counts func() history.Counts) *figures {
 
 // run records at full multiples of the interval, until ctx ends.
 func (f *figures) run(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(history.Interval - time.Duration(f.now()%int64(history.Interval))):
-		f.history.Record(f.now(), f.counts())
-	}
-	tick := time.NewTicker(history.Interval)
-	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(history.Interval - time.Duration(f.now()%int64(history.Interval))):
 			f.history.Record(f.now(), f.counts())
 		}
 	}
