@@ -67,9 +67,10 @@ func (b Back) SelfTest(server string) func(context.Context, *Run) error {
 		}
 		defer link.Conn.Close()
 		run.Step("logout")
-		client, end := signedInConn(ctx, link).client(run)
+		o := signedInConn(ctx, link)
+		client, end := o.client(run)
 		defer end()
-		err = client.WaitGreeting()
+		err = o.awaitGreeting(client)
 		if err == nil {
 			err = client.Logout().Wait()
 		}
@@ -170,7 +171,7 @@ func (b Back) readOn(ctx context.Context, run *Run, database, server string, w *
 	client, end := o.client(run)
 	defer end()
 	run.Step("open")
-	if err := client.WaitGreeting(); err != nil {
+	if err := o.awaitGreeting(client); err != nil {
 		return inStore(run, err)
 	}
 	err = readMailbox(o, client, run, w)

@@ -63,7 +63,7 @@ func (c Connectivity) Test(ctx context.Context, run *Run) error {
 	client, end := o.client(run)
 	defer end()
 	run.Step("greeting")
-	if err := client.WaitGreeting(); err != nil {
+	if err := o.awaitGreeting(client); err != nil {
 		return err
 	}
 	run.Step("logon")

@@ -70,7 +70,7 @@ func (f Front) touch(ctx context.Context, run *Run, database string) error {
 	client, end := o.client(run)
 	defer end()
 	run.Step("greeting")
-	if err := client.WaitGreeting(); err != nil {
+	if err := o.awaitGreeting(client); err != nil {
 		return &Failure{Networking, "greeting", err}
 	}
 	run.Step("signin")
@@ -235,7 +235,7 @@ func (f Front) prove(ctx context.Context, run *Run, admit Admit) error {
 	client, end := o.client(run)
 	defer end()
 	run.Step("greeting")
-	if err := client.WaitGreeting(); err != nil {
+	if err := o.awaitGreeting(client); err != nil {
 		return &Failure{Networking, "greeting", err}
 	}
 	run.Step("capability")

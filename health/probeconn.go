@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"portico/backend/secret"
@@ -102,6 +103,18 @@ func (o *probeConn) Write(p []byte) (int, error) {
 	o.sent = shown
 	o.mu.Unlock()
 	return o.Conn.Write(p)
+}
+
+// awaitGreeting waits for the greeting of the client's connection. After a BYE the library stops reading, and says at
+// random what the server said or only that the connection has ended; the server's words are what is wanted.
+func (o *probeConn) awaitGreeting(client *imapclient.Client) error {
+	err := client.WaitGreeting()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if verb := "* BYE "; err != nil && len(o.received) > len(verb) && strings.EqualFold(o.received[:len(verb)], verb) {
+		return &imap.Error{Type: imap.StatusResponseTypeBye, Text: o.received[len(verb):]}
+	}
+	return err
 }
 
 // together sends the commands that f gives in one packet: each packet more has all on the way wake up once more.
