@@ -45,7 +45,6 @@ Silent (seconds).` + aboutSite,
 			"joined by -and")
 	flags.StringVar(&q.Sort, "sort", "User", "sort by this `field`; with - in front of it, in descending order")
 	flags.IntVar(&q.Limit, "limit", 0, "at most this `number` of sessions; 0 for all")
-	flags.Lookup("limit").DefValue = "" // the usage says it
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		conditions, err := parseWhere(admin.SessionFields, *where, api.sessionKinds(cmd.Context()))
 		if err != nil {

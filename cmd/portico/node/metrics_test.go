@@ -88,13 +88,13 @@ func described(registry *prometheus.Registry) (names []string) {
 	return names
 }
 
-// sitesInPage are the rows of docs/operations.md that say how many series a site may have.
+// sitesInPage are the rows of docs/metrics.md that say how many series a site may have.
 var sitesInPage = regexp.MustCompile(`(?m)^\| (\d+) mailbox servers, (\d+) databases \| ([\d,]+) \| ([\d,]+) \|$`)
 
 // A site has the number of series that operators reckon with: not one more, and at least nine tenths. All verbs are in
 // use on all mailbox servers, with all results; each database has a health mailbox and two copies that can be probed.
 func TestNumberOfSeries(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root, "docs", "operations.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "metrics.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
