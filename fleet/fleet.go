@@ -1,8 +1,9 @@
 // Package fleet asks all nodes of a site the same, side by side.
 //
 // A node is a name and a handler that answers as the node does: this node's own handler, or a proxy that forwards to
-// another node. The package does not know what is asked, and how a node is reached. It bounds what a node may take: the
-// time, the size of its answer, and how many nodes are asked at once.
+// another node. The package bounds what a node may take: the time, the size of its answer, and how many nodes are asked
+// at once. It does not know what is asked, how a node is reached, nor what an answer means. health/admin asks with it
+// (site.go), and the client that sent the request merges the answers.
 package fleet
 
 import (
@@ -17,9 +18,9 @@ import (
 
 // Node is a node of the site.
 type Node struct {
-	Name string
-	Way  http.Handler  // ends with the request's context
-	Time time.Duration // how long its answer may take
+	Name    string
+	Handler http.Handler  // must return soon after the end of the request's context
+	Timeout time.Duration // of its answer
 }
 
 // Question is a request to all nodes.
@@ -40,9 +41,9 @@ type Answer struct {
 
 // Errors of an Answer.
 var (
-	ErrTime = errors.New("no answer in time")
-	ErrSize = errors.New("the answer is too large")
-	ErrCut  = errors.New("the answer ends in the middle")
+	ErrTimeout   = errors.New("no answer in time")
+	ErrTooLarge  = errors.New("the answer is too large")
+	ErrTruncated = errors.New("the answer ends in the middle")
 )
 
 // maxAtOnce bounds the nodes that are being asked at the same time.
@@ -81,7 +82,7 @@ type result struct {
 
 // ask asks a node. It returns when the time is over, even if the handler does not.
 func ask(ctx context.Context, node Node, q Question, size int) result {
-	ctx, cancel := context.WithTimeout(ctx, node.Time)
+	ctx, cancel := context.WithTimeout(ctx, node.Timeout)
 	defer cancel()
 	done := make(chan result, 1)
 	go func() { done <- serve(ctx, node, q, size) }()
@@ -89,24 +90,24 @@ func ask(ctx context.Context, node Node, q Question, size int) result {
 	case got := <-done:
 		return got
 	case <-ctx.Done():
-		return result{Answer: Answer{Node: node.Name, Err: ErrTime}}
+		return result{Answer: Answer{Node: node.Name, Err: ErrTimeout}}
 	}
 }
 
 // serve lets a node's handler answer. net/http's convention is that a handler that cannot finish its answer panics
 // with http.ErrAbortHandler.
 func serve(ctx context.Context, node Node, q Question, size int) (got result) {
-	w := &Recorder{Most: size}
+	w := &Recorder{Limit: size}
 	got.Node = node.Name
 	defer func() {
 		panicked := recover()
 		switch {
 		case ctx.Err() != nil:
-			got.Err = ErrTime
-		case w.Over:
-			got.Err = ErrSize
+			got.Err = ErrTimeout
+		case w.TooLarge:
+			got.Err = ErrTooLarge
 		case panicked == http.ErrAbortHandler:
-			got.Err = ErrCut
+			got.Err = ErrTruncated
 		case panicked != nil:
 			got.panicked = panicked
 		default:
@@ -118,6 +119,6 @@ func serve(ctx context.Context, node Node, q Question, size int) (got result) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: io.NopCloser(bytes.NewReader(q.Body)), ContentLength: int64(len(q.Body)),
 	}).WithContext(ctx)
-	node.Way.ServeHTTP(w, request)
+	node.Handler.ServeHTTP(w, request)
 	return got
 }

@@ -18,8 +18,8 @@ import (
 
 // Bounds of the nodes in these tests.
 const (
-	patience = 2 * time.Second
-	size     = 1 << 10
+	timeout = 2 * time.Second
+	size    = 1 << 10
 )
 
 func question(path string) Question {
@@ -44,7 +44,7 @@ func TestAsk(t *testing.T) {
 	})
 	q := Question{Method: http.MethodPost, URL: &url.URL{Path: "/a", RawQuery: "b=c"},
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("{}")}
-	nodes := []Node{{"mx1", echo, patience}, {"mx2", echo, patience}, {"mx3", says(""), patience}}
+	nodes := []Node{{"mx1", echo, timeout}, {"mx2", echo, timeout}, {"mx3", says(""), timeout}}
 	answers := Ask(t.Context(), nodes, q, size)
 	for i, want := range []string{"mx1 202 POST /a?b=c application/json {}", "mx2 202 POST /a?b=c application/json {}",
 		"mx3 200 "} {
@@ -66,12 +66,12 @@ func TestSlowNodes(t *testing.T) {
 			io.WriteString(w, "late")
 		})
 		began := time.Now()
-		answers := Ask(t.Context(), []Node{{"mx1", http.HandlerFunc(hangs), patience}, {"mx2", deaf, patience},
-			{"mx3", says("here"), patience}, {"mx4", late, patience}}, question("/"), size)
-		if took := time.Since(began); took != patience {
+		answers := Ask(t.Context(), []Node{{"mx1", http.HandlerFunc(hangs), timeout}, {"mx2", deaf, timeout},
+			{"mx3", says("here"), timeout}, {"mx4", late, timeout}}, question("/"), size)
+		if took := time.Since(began); took != timeout {
 			t.Errorf("took %v", took)
 		}
-		for i, want := range []error{ErrTime, ErrTime, nil, nil} {
+		for i, want := range []error{ErrTimeout, ErrTimeout, nil, nil} {
 			if !errors.Is(answers[i].Err, want) {
 				t.Errorf("%s: %v", answers[i].Node, answers[i].Err)
 			}
@@ -95,16 +95,16 @@ func TestManyNodes(t *testing.T) {
 		})
 		var nodes []Node
 		for n := range 2*maxAtOnce + 1 {
-			nodes = append(nodes, Node{fmt.Sprint("mx", n), slow, patience})
+			nodes = append(nodes, Node{fmt.Sprint("mx", n), slow, timeout})
 		}
 		answers := Ask(t.Context(), nodes, question("/"), size)
 		mu.Lock()
-		if took := time.Since(began); took != 3*patience || at[0] != maxAtOnce || at[patience] != maxAtOnce {
+		if took := time.Since(began); took != 3*timeout || at[0] != maxAtOnce || at[timeout] != maxAtOnce {
 			t.Errorf("took %v, at once %v", took, at)
 		}
 		mu.Unlock()
 		for _, a := range answers {
-			if !errors.Is(a.Err, ErrTime) {
+			if !errors.Is(a.Err, ErrTimeout) {
 				t.Errorf("%+v", a)
 			}
 		}
@@ -151,7 +151,7 @@ func TestBadNodes(t *testing.T) {
 	ctx := context.WithValue(t.Context(), http.ServerContextKey, &http.Server{})
 	answers := Ask(ctx, []Node{node(huge), node(endless), node(cut), node(says("fine")), {"gone", gone, time.Minute}},
 		question("/"), size)
-	for i, want := range []error{ErrSize, ErrSize, ErrCut, nil, nil} {
+	for i, want := range []error{ErrTooLarge, ErrTooLarge, ErrTruncated, nil, nil} {
 		if !errors.Is(answers[i].Err, want) || answers[i].Err != nil && answers[i].Body != nil {
 			t.Errorf("%d: %v, want %v", i, answers[i].Err, want)
 		}
@@ -169,5 +169,5 @@ func TestPanic(t *testing.T) {
 		}
 	}()
 	Ask(t.Context(), []Node{{"mx1", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("fault") }),
-		patience}}, question("/"), size)
+		timeout}}, question("/"), size)
 }

@@ -7,8 +7,8 @@ import (
 
 // Recorder keeps the answer of a handler, up to a size. It belongs to one goroutine. It implements http.ResponseWriter.
 type Recorder struct {
-	Most int  // of the body, in bytes
-	Over bool // the body was to become larger; what it has of it is then of no use
+	Limit    int  // of the body, in bytes
+	TooLarge bool // the body would exceed Limit; what it has is then of no use
 
 	header http.Header
 	status int // 0 before the first byte
@@ -39,8 +39,8 @@ func (w *Recorder) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *Recorder) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
-	if w.Over = w.Over || w.body.Len()+len(p) > w.Most; w.Over {
-		return 0, ErrSize
+	if w.TooLarge = w.TooLarge || w.body.Len()+len(p) > w.Limit; w.TooLarge {
+		return 0, ErrTooLarge
 	}
 	return w.body.Write(p)
 }

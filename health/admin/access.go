@@ -118,7 +118,7 @@ func (d *endpoint) guard(next http.Handler) http.Handler {
 		access := d.server.access.Load()
 		by := d.callerOf(r, access)
 		switch {
-		case !d.private && !access.hostAllowed(r.Host):
+		case !d.socket && !access.hostAllowed(r.Host):
 			d.server.refuse(w, r, by, KindMisdirected,
 				fmt.Sprintf("the host name %q is not allowed here: see admin.allowed_hosts", r.Host))
 		case new(http.CrossOriginProtection).Check(r) != nil:

@@ -43,7 +43,7 @@ type peer struct {
 
 // keys of a request's context.
 type (
-	connKey   struct{} // *placedConn
+	connKey   struct{} // *slotConn
 	callerKey struct{} // *caller
 )
 
@@ -55,8 +55,8 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// Who names the sender of a request as the log does: a user of this machine, or a token. It is "" if the context is no
-// request's.
+// Who names the sender of a request as the log does: a user of this machine, a token or a certificate. It is "" if the
+// context is no request's.
 func Who(ctx context.Context) string {
 	by, ok := ctx.Value(callerKey{}).(*caller)
 	if !ok {
@@ -74,7 +74,7 @@ func connOf(r *http.Request) *slotConn {
 // callerOf says who sends a request. On the socket it is a process of this machine; over TCP it is a token, a client
 // certificate, or anybody. A certificate without rights may do what anybody may.
 func (d *endpoint) callerOf(r *http.Request, a *Access) *caller {
-	if d.private {
+	if d.socket {
 		return d.process(r, a)
 	}
 	c := &caller{who: anybody, from: r.RemoteAddr}

@@ -47,15 +47,15 @@ var followed = map[string]time.Duration{
 
 // Bounds of events.
 const (
-	siteEach        = 2 * time.Second // a question to all nodes is asked no more often
-	maxEventStreams = 32
-	maxFollowed     = 16 // requests of a stream
-	maxFollowedBody = 2 << 20
-	followTime      = 10 * time.Second      // of one request
-	updateEach      = time.Second           // updates of a stream come no closer
-	gatherTime      = 50 * time.Millisecond // answers that come so close together are one update
-	beatEach        = 15 * time.Second      // shows a stream without changes to be alive
-	streamTime      = 5 * time.Minute       // then the client asks again, and shows again that it may
+	siteInterval      = 2 * time.Second // a question to all nodes is asked no more often
+	maxEventStreams   = 32
+	maxFollowed       = 16 // requests of a stream
+	maxFollowedBody   = 2 << 20
+	followTimeout     = 10 * time.Second      // of one request
+	updateInterval    = time.Second           // updates of a stream come no closer
+	gatherDelay       = 50 * time.Millisecond // answers that come so close together are one update
+	heartbeatInterval = 15 * time.Second      // shows a stream without changes to be alive
+	streamLifetime    = 5 * time.Minute       // then the client asks again, and shows again that it may
 )
 
 // FollowedAnswer is the data of an event: the answer to a request that the stream follows.
@@ -66,12 +66,15 @@ type FollowedAnswer struct {
 }
 
 // events makes the requests that streams follow, each once for all streams, and none that nobody follows.
+//
+// A feed has a goroutine, poll: follow starts it for the first follower, leave ends it after the last one, and end ends
+// and awaits all. A stream has none of its own: send runs in its HTTP request.
 type events struct {
 	mux   *http.ServeMux // answers them; routes sets it
 	slots chan struct{}  // of streams
 	ended chan struct{}  // closed by end
 	once  sync.Once
-	work  sync.WaitGroup // the goroutines of feeds
+	work  sync.WaitGroup // poll of each feed
 
 	mu    sync.Mutex
 	feeds map[string]*feed // by path
@@ -80,7 +83,7 @@ type events struct {
 // feed makes one request again and again.
 type feed struct {
 	path      string
-	each      time.Duration
+	interval  time.Duration
 	cancel    context.CancelFunc
 	event     []byte // the latest answer; nil before the first. Never changed in place. events.mu guards it
 	followers map[*eventStream]struct{}
@@ -130,13 +133,13 @@ func (e *events) follow(paths []string) (*eventStream, error) {
 	if len(paths) > maxFollowed {
 		return nil, Of(KindInvalid, fmt.Errorf("a stream follows %d requests at most", maxFollowed))
 	}
-	periods := make(map[string]time.Duration)
+	intervals := make(map[string]time.Duration)
 	for _, path := range paths {
-		each, err := e.period(path)
+		interval, err := e.interval(path)
 		if err != nil {
 			return nil, err
 		}
-		periods[path] = each
+		intervals[path] = interval
 	}
 	select {
 	case e.slots <- struct{}{}:
@@ -146,37 +149,37 @@ func (e *events) follow(paths []string) (*eventStream, error) {
 	stream := &eventStream{wake: make(chan struct{}, 1), sent: make(map[*feed][]byte)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for path, each := range periods {
+	for path, interval := range intervals {
 		f := e.feeds[path]
 		if f == nil {
 			ctx, cancel := context.WithCancel(context.Background())
-			f = &feed{path: path, each: each, cancel: cancel, followers: make(map[*eventStream]struct{})}
+			f = &feed{path: path, interval: interval, cancel: cancel, followers: make(map[*eventStream]struct{})}
 			e.feeds[path] = f
-			e.work.Go(func() { e.keep(ctx, f) })
+			e.work.Go(func() { e.poll(ctx, f) })
 		}
 		f.followers[stream] = struct{}{}
 		stream.sent[f] = nil
 		if f.event != nil {
-			stream.awake()
+			stream.wakeUp()
 		}
 	}
 	return stream, nil
 }
 
-// period says how often a request is made that is followed.
-func (e *events) period(path string) (time.Duration, error) {
+// interval says how often a request is made that is followed.
+func (e *events) interval(path string) (time.Duration, error) {
 	if inner, ok := strings.CutPrefix(path, PathSite); ok {
-		each, err := e.period(prefix + inner)
-		return max(each, siteEach), err
+		interval, err := e.interval(prefix + inner)
+		return max(interval, siteInterval), err
 	}
 	at, err := url.Parse(path)
 	if err != nil || at.Scheme != "" || at.Host != "" {
 		return 0, Of(KindInvalid, fmt.Errorf("%q is not the path of a request", path))
 	}
 	_, pattern := e.mux.Handler(&http.Request{Method: http.MethodGet, URL: at})
-	for of, each := range followed {
+	for of, interval := range followed {
 		if pattern == http.MethodGet+" "+of {
-			return each, nil
+			return interval, nil
 		}
 	}
 	return 0, Of(KindInvalid, fmt.Errorf("%s cannot be followed", at.Path))
@@ -196,9 +199,9 @@ func (e *events) leave(stream *eventStream) {
 	<-e.slots
 }
 
-// keep makes a feed's request until ctx ends.
-func (e *events) keep(ctx context.Context, f *feed) {
-	tick := time.NewTicker(f.each)
+// poll makes a feed's request until ctx ends.
+func (e *events) poll(ctx context.Context, f *feed) {
+	tick := time.NewTicker(f.interval)
 	defer tick.Stop()
 	for {
 		event := e.ask(ctx, f.path)
@@ -206,7 +209,7 @@ func (e *events) keep(ctx context.Context, f *feed) {
 		if !bytes.Equal(f.event, event) {
 			f.event = event
 			for stream := range f.followers {
-				stream.awake()
+				stream.wakeUp()
 			}
 		}
 		e.mu.Unlock()
@@ -220,17 +223,17 @@ func (e *events) keep(ctx context.Context, f *feed) {
 
 // ask makes a request, and returns its answer as an event.
 func (e *events) ask(ctx context.Context, path string) []byte {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callerKey{}, &caller{who: "the console"}), followTime)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callerKey{}, &caller{who: "the console"}), followTimeout)
 	defer cancel()
-	answer := &fleet.Recorder{Most: maxFollowedBody}
+	answer := &fleet.Recorder{Limit: maxFollowedBody}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		fail(answer, err)
 	} else {
 		e.mux.ServeHTTP(answer, r)
 	}
-	if answer.Over {
-		answer = &fleet.Recorder{Most: maxFollowedBody}
+	if answer.TooLarge {
+		answer = &fleet.Recorder{Limit: maxFollowedBody}
 		fail(answer, Of(KindRefused, errors.New("the answer is too long to follow: ask for less of it")))
 	}
 	data, err := json.Marshal(FollowedAnswer{path, answer.Status(), answer.Body()})
@@ -244,7 +247,7 @@ func (e *events) ask(ctx context.Context, path string) []byte {
 func (e *events) send(w http.ResponseWriter, r *http.Request, stream *eventStream) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
-	over, beat := time.NewTimer(streamTime), time.NewTicker(beatEach)
+	over, beat := time.NewTimer(streamLifetime), time.NewTicker(heartbeatInterval)
 	defer over.Stop()
 	defer beat.Stop()
 	pause := func(d time.Duration) (ended bool) {
@@ -260,7 +263,7 @@ func (e *events) send(w http.ResponseWriter, r *http.Request, stream *eventStrea
 		text := []byte(": \n\n") // a comment
 		select {
 		case <-stream.wake:
-			if pause(gatherTime) {
+			if pause(gatherDelay) {
 				return
 			}
 			if text = e.unsent(stream); len(text) == 0 {
@@ -275,7 +278,7 @@ func (e *events) send(w http.ResponseWriter, r *http.Request, stream *eventStrea
 			return
 		}
 		out.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if _, err := w.Write(text); err != nil || out.Flush() != nil || pause(updateEach-gatherTime) {
+		if _, err := w.Write(text); err != nil || out.Flush() != nil || pause(updateInterval-gatherDelay) {
 			return
 		}
 	}
@@ -294,8 +297,8 @@ func (e *events) unsent(stream *eventStream) (text []byte) {
 	return text
 }
 
-// awake lets a stream look for answers.
-func (s *eventStream) awake() {
+// wakeUp lets a stream look for answers.
+func (s *eventStream) wakeUp() {
 	select {
 	case s.wake <- struct{}{}:
 	default:

@@ -93,7 +93,7 @@ func TestEventsShareRequests(t *testing.T) {
 		api := &countingAPI{changes: true}
 		e := api.events()
 		first, second := watch(t, e, PathSessions), watch(t, e, PathSessions, PathServers)
-		time.Sleep(10*time.Second + 2*gatherTime)
+		time.Sleep(10*time.Second + 2*gatherDelay)
 		for n, w := range map[int]watcher{11: first, 14: second} { // of sessions each second, of servers every 5
 			if got := len(w.answers(t)); got != n {
 				t.Errorf("%d answers, want %d", got, n)
@@ -138,7 +138,7 @@ func TestEventsEnd(t *testing.T) {
 		e := (&countingAPI{}).events()
 		began := time.Now()
 		<-watch(t, e, PathSessions).ended
-		if took := time.Since(began); took < streamTime || took > streamTime+time.Second {
+		if took := time.Since(began); took < streamLifetime || took > streamLifetime+time.Second {
 			t.Errorf("ended after %v", took)
 		}
 		w := watch(t, e, PathSessions)

@@ -47,7 +47,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	conn = slotted
-	if config := l.endpoint.server.access.Load().TLS; config != nil && !l.endpoint.private {
+	if config := l.endpoint.server.access.Load().TLS; config != nil && !l.endpoint.socket {
 		conn = tls.Server(conn, config)
 	}
 	return conn, nil

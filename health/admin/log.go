@@ -246,7 +246,7 @@ func pathAtNode(r *http.Request) string {
 // watching bounds the watchers over TCP, so that the socket has slots left.
 func (d *endpoint) watching(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if watches(r) && !d.private {
+		if watches(r) && !d.socket {
 			select {
 			case d.server.remote <- struct{}{}:
 				defer func() { <-d.server.remote }()

@@ -62,7 +62,7 @@ func pages(o Options) http.Handler {
 		mux.Handle("GET /{$}", o.Console)
 		mux.Handle("GET "+consoleFiles, o.Console)
 	}
-	return private(mux)
+	return withHeaders(mux)
 }
 
 // passOn sends a request to the node that its path names.
@@ -99,8 +99,8 @@ func readiness(w http.ResponseWriter, checks []Check) {
 	fmt.Fprintf(w, "%s\n%s", verdict, lines.String())
 }
 
-// private keeps answers out of caches, frames and other sites' scripts.
-func private(next http.Handler) http.Handler {
+// withHeaders keeps answers out of caches, frames and other sites' scripts.
+func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")

@@ -66,7 +66,7 @@ type endpoint struct {
 	server   *Server
 	http     *http.Server
 	loopback bool   // only this machine reaches it
-	private  bool   // the file system guards it
+	socket   bool   // a Unix socket: the mode of its file guards it
 	path     string // of the socket
 }
 
@@ -112,7 +112,7 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // open makes the endpoint of a listener. After Shutdown it returns nil and no error.
 func (s *Server) open(addr net.Addr) (*endpoint, error) {
-	d := &endpoint{server: s, loopback: isLoopback(addr), private: addr.Network() == "unix", path: addr.String()}
+	d := &endpoint{server: s, loopback: isLoopback(addr), socket: addr.Network() == "unix", path: addr.String()}
 	d.http = &http.Server{
 		Handler:           d.guard(audited(s.log, d.watching(s.pages))),
 		ConnContext:       withConn,

@@ -81,24 +81,24 @@ func (f *fanOut) serve(w http.ResponseWriter, r *http.Request) {
 	asked := fleet.Ask(r.Context(), nodes, q, maxSiteAnswer/len(nodes))
 	answers := SiteAnswer{}
 	for i, a := range asked {
-		answers.Nodes = append(answers.Nodes, nodeAnswer(a, nodes[i].Time))
+		answers.Nodes = append(answers.Nodes, nodeAnswer(a, nodes[i].Timeout))
 	}
 	reply(w, answers, nil)
 }
 
 // nodes are the nodes to ask, with the time that each has.
 func (f *fanOut) nodes(method string) []fleet.Node {
-	nodes := []fleet.Node{{Name: f.name, Way: f.here, Time: moveTime}}
+	nodes := []fleet.Node{{Name: f.name, Handler: f.here, Timeout: moveTime}}
 	if f.others == nil {
 		return nodes
 	}
-	patience := readTime
+	timeout := readTime
 	if method != http.MethodGet {
-		patience = changeTime
+		timeout = changeTime
 	}
 	for _, other := range f.others() {
 		if other.Name != f.name { // all nodes may have the same list
-			nodes = append(nodes, fleet.Node{Name: other.Name, Way: other.Way, Time: patience})
+			nodes = append(nodes, fleet.Node{Name: other.Name, Handler: other.Handler, Timeout: timeout})
 		}
 	}
 	return nodes
@@ -140,12 +140,12 @@ func (f *fanOut) question(w http.ResponseWriter, r *http.Request) (q fleet.Quest
 }
 
 // nodeAnswer is a node's answer as the API shows it. What another node sends may be anything.
-func nodeAnswer(a fleet.Answer, patience time.Duration) NodeAnswer {
+func nodeAnswer(a fleet.Answer, timeout time.Duration) NodeAnswer {
 	shown := NodeAnswer{Node: a.Node}
 	switch {
-	case errors.Is(a.Err, fleet.ErrTime):
-		shown.Problem = siteProblem(KindUnreachable, fmt.Sprintf("no answer within %v", patience))
-	case errors.Is(a.Err, fleet.ErrSize):
+	case errors.Is(a.Err, fleet.ErrTimeout):
+		shown.Problem = siteProblem(KindUnreachable, fmt.Sprintf("no answer within %v", timeout))
+	case errors.Is(a.Err, fleet.ErrTooLarge):
 		shown.Problem = siteProblem(KindRefused, "the answer is too large: give a filter or a limit")
 	case a.Err != nil:
 		shown.Problem = siteProblem(KindUnreachable, a.Err.Error())

@@ -49,7 +49,7 @@ func node(t *testing.T, name string, handler http.HandlerFunc) fleet.Node {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return fleet.Node{Name: name, Way: wayTo(t, name, server.URL)}
+	return fleet.Node{Name: name, Handler: wayTo(t, name, server.URL)}
 }
 
 func wayTo(t *testing.T, name, address string) http.Handler {
@@ -85,7 +85,7 @@ func TestSite(t *testing.T) {
 	long := problemText(KindRefused, 409, strings.Repeat("x", 2*maxSiteProblem))
 	others := []fleet.Node{
 		node(t, "mx2", stranger.ServeHTTP),
-		{Name: "dead", Way: wayTo(t, "dead", dead.URL)},
+		{Name: "dead", Handler: wayTo(t, "dead", dead.URL)},
 		node(t, "old", says(422, old)),
 		node(t, "older", says(404, older)),
 		node(t, "token", says(401, refusing)),
@@ -94,7 +94,7 @@ func TestSite(t *testing.T) {
 		node(t, "empty", says(200, "")),
 		node(t, "problem", says(200, old)),
 		node(t, "long", says(409, long)),
-		{Name: "mx1", Way: http.HandlerFunc(says(500, "this node is not asked twice"))},
+		{Name: "mx1", Handler: http.HandlerFunc(says(500, "this node is not asked twice"))},
 	}
 	status, got := askAll(t, siteOf((&noted{}).api(), others...), "GET", "/api/v1/site/sessions?user=ann&limit=1", "")
 	want := []string{
@@ -126,7 +126,8 @@ func TestSlowAndHugeNodes(t *testing.T) {
 				}
 			}
 		})
-		site := siteOf((&noted{}).api(), fleet.Node{Name: "silent", Way: silent}, fleet.Node{Name: "huge", Way: huge})
+		site := siteOf((&noted{}).api(), fleet.Node{Name: "silent", Handler: silent},
+			fleet.Node{Name: "huge", Handler: huge})
 		_, got := askAll(t, site, "GET", "/api/v1/site/names", "")
 		if len(got) != 3 || got[1] != "silent!unreachable:no answer within 2s" ||
 			got[2] != "huge!refused:the answer is too large: give a filter or a limit" {

@@ -18,7 +18,8 @@ const (
 	overhead = 64
 )
 
-// History has the samples of the last hour. It is safe for concurrent use.
+// History has the samples of the last hour, within a limit of memory (trim). It has no goroutine: whoever owns it calls
+// Record. It is safe for concurrent use.
 type History struct {
 	limit int // of bytes
 
@@ -27,8 +28,8 @@ type History struct {
 	samples []sample // the oldest first; their data does not change
 	bytes   int      // of all samples
 	before  Counts
-	end     int64 // of the last sample
-	room    []byte
+	end     int64  // of the last sample
+	scratch []byte // of Record
 }
 
 // New returns an empty history that takes limit bytes at most, beside the counters of the last Record. start is the
@@ -45,11 +46,11 @@ func (h *History) Record(at int64, now Counts) {
 	if at <= h.end {
 		return
 	}
-	h.room = h.room[:0]
+	h.scratch = h.scratch[:0]
 	for g, c := range now {
-		h.room = h.names.encode(h.room, g, difference{c, h.before[g]})
+		h.scratch = h.names.encode(h.scratch, g, difference{c, h.before[g]})
 	}
-	s := sample{end: at, span: at - h.end, data: bytes.Clone(h.room)}
+	s := sample{end: at, span: at - h.end, data: bytes.Clone(h.scratch)}
 	h.samples = append(h.samples, s)
 	h.bytes += len(s.data) + overhead
 	h.before, h.end = now, at

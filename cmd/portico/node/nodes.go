@@ -72,7 +72,7 @@ func (f *inForce) node(name string) (http.Handler, error) {
 // others are the other nodes, by name.
 func (f *inForce) others() (all []fleet.Node) {
 	for _, name := range f.nodeNames() {
-		all = append(all, fleet.Node{Name: name, Way: f.nodes[name]})
+		all = append(all, fleet.Node{Name: name, Handler: f.nodes[name]})
 	}
 	return all
 }
