@@ -219,7 +219,7 @@ func pagesForUsers(t *testing.T) (names []string) {
 func metricsInCode(t *testing.T) map[string]bool {
 	t.Helper()
 	known := make(map[string]bool)
-	registered := regexp.MustCompile(`(?:Name:\s*"|NewDesc\("|desc\(")(portico_)?([a-z_]+)"`)
+	registered := regexp.MustCompile(`(?:(?:Name:\s*|NewDesc\()"portico_|desc\(")([a-z_]+)"`)
 	for dir, prefix := range map[string]string{"proxy": "portico_", "cmd": "portico_", "health": "portico_",
 		"protolog": "portico_", "bench/exporter": "portico_bench_"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(file string, entry fs.DirEntry, err error) error {
@@ -228,7 +228,7 @@ func metricsInCode(t *testing.T) map[string]bool {
 			}
 			text, err := os.ReadFile(file)
 			for _, match := range registered.FindAllStringSubmatch(string(text), -1) {
-				known[prefix+match[2]] = true
+				known[prefix+match[1]] = true
 			}
 			return err
 		})

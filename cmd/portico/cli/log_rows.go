@@ -182,8 +182,8 @@ func rowTable(further ...string) *table.Table {
 }
 
 // logTimes explains the zone of times.
-const logTimes = "\n\nTimes are local, or UTC with --utc. With -o csv and -o json the rows are as in the " +
-	"files, in UTC."
+const logTimes = "\n\nTimes are local, or UTC with --utc. With -o csv and -o json the rows are as in\n" +
+	"the files, in UTC."
 
 // utcFlag gives a command --utc, and returns the zone to show times in.
 func utcFlag(cmd *cobra.Command) func() *time.Location {

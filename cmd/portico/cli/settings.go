@@ -19,9 +19,10 @@ func newSettings() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "settings",
 		Short: "Show settings and change them at run time",
-		Long: `A change takes effect at once, survives a restart, and overrides the
-configuration file until it is reset. Names and values may also be written as in
-Exchange: MaxConnectionsPerUser, SecureLogin.`,
+		Long: `A change applies to new connections at once, and time-outs to open sessions
+too. It survives a restart, and overrides the configuration file until it is
+reset. Names and values may also be written as in Exchange:
+MaxConnectionsPerUser, SecureLogin.`,
 	}, newSettingsGet(), newSettingsSet(), newSettingsReset())
 }
 
@@ -56,7 +57,7 @@ func newSettingsGet() *cobra.Command {
 func newSettingsSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME=VALUE...",
-		Short: "Change settings: all of them or none",
+		Short: "Change settings; if one value is not allowed, none changes",
 		Example: "  portico settings set max_connections_per_user=20\n" +
 			"  portico settings set LoginType=SecureLogin AuthenticatedConnectionTimeout=45m",
 		Args: cobra.MinimumNArgs(1),

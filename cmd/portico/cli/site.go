@@ -29,8 +29,7 @@ standard error names it, and the exit status is 1.`
 func siteFlags(cmd *cobra.Command, forms ...table.Form) *apiCommand {
 	a := apiFlags(cmd, forms...)
 	a.site = true
-	cmd.Flags().Lookup("node").Usage = "ask only this Portico, by its `name`; the default is this one and all under " +
-		"nodes in the configuration"
+	cmd.Flags().Lookup("node").Usage = "ask only the node with this `name`; by default all nodes are asked"
 	return a
 }
 

@@ -35,9 +35,10 @@ an IDLE that waits for mail does not count. Commands, SignIns and the traffic in
 50, 95 and 99 % of the commands took no longer, within 19 %. Commands without an
 answer are not among them: session list shows these.
 
---by verb has a row for each IMAP command. LOGIN and AUTHENTICATE there have the
-whole time of the sign-in. --step shows when something began: it has a row for
-each span of that length.` + aboutSite,
+--by verb has a row for each IMAP command: how many a second in Commands, and
+how many in all in Number. LOGIN and AUTHENTICATE there have the whole time of
+the sign-in. FETCH and UID FETCH are two commands, in --verb too. --step shows
+when something began: it has a row for each span of that length.` + aboutSite,
 		Example: "  portico stats\n  portico stats --by verb --server mbx1 --since 5m\n" +
 			"  portico stats --server mbx1 --verb 'UID FETCH' --since 1h --step 5m\n  portico stats --watch",
 		Args: cobra.NoArgs,
@@ -233,7 +234,7 @@ func (q *statsQuery) table(points []admin.StatsFigures) *table.Table {
 	return rows
 }
 
-// serverCells are the cells of a mailbox server, a database or a listener.
+// serverCells are the cells below the heads of table, of a mailbox server, a database or a listener.
 func serverCells(r admin.StatsRow, seconds float64) []string {
 	rate := func(n uint64) float64 { return float64(n) / max(seconds, 1) }
 	return []string{r.Name, strconv.FormatInt(r.Sessions, 10), table.Rate(rate(r.Commands)), shownTimes(r, r.P50),

@@ -18,10 +18,11 @@ func newToken() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "token",
 		Short: "Make tokens for the admin API, and list those of a file",
-		Long: `A token lets a program or an operator use the admin API over TCP. The file of
-the key admin.tokens_file has a line for each token: its name, its right and its
-SHA-256 hash. Nobody can get in with what the file says. Portico reads the file
-at a reload; to withdraw a token, delete its line and reload.`,
+		Long: `A token lets a program or an operator use the console, the commands and the
+admin API over TCP. The file of the key admin.tokens_file has a line for each
+token: its name, its right, its SHA-256 hash, and when it expires. Nobody can
+get in with what the file says. Portico reads the file at a reload; to withdraw
+a token, delete its line and reload.`,
 	}, newTokenNew(), newTokenList())
 }
 
@@ -34,7 +35,7 @@ standard error. With --file it adds the line to that file instead. The token is
 stored nowhere, and nobody can print it again. Portico's log calls its holder by
 NAME.`,
 		Example: "  portico token new prometheus --right read --file /etc/portico/tokens > prometheus.token\n" +
-			"  portico token new deploy --right change --for 90.00:00:00",
+			"  portico token new ann --right change --for 90.00:00:00 --file /etc/portico/tokens",
 		Args: cobra.ExactArgs(1),
 	}
 	right := cmd.Flags().String("right", "", "`read or change`: what the holder may do")
@@ -102,7 +103,7 @@ func endsLine(file *os.File) bool {
 func newTokenList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list FILE",
-		Short: "List the tokens of a file: names, rights and ends, not the tokens",
+		Short: "List the tokens of a file: names, rights and expiry times, not the tokens",
 		Args:  cobra.ExactArgs(1),
 	}
 	output := outputFlags(cmd)

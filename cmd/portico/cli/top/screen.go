@@ -75,7 +75,7 @@ func (m *model) figures() []string {
 	}
 	now, rates, p99 := m.totals()
 	return []string{title, now, m.spark("commands/s", rates, table.Rate(last(rates))),
-		m.spark("p99", p99, table.Latency(seconds(last(p99))))}
+		m.spark("p99", p99, shownTime(last(p99)))}
 }
 
 // totals returns the figures of now in a line, and commands a second and P99 of the last minutes.
@@ -89,8 +89,16 @@ func (m *model) totals() (now string, rates, p99 []float64) {
 		latest, span = sum, p.Seconds
 	}
 	return fmt.Sprintf("%d sessions, %d queued, commands %s, P99 %s, sign-ins %s, %d refused", latest.Sessions,
-		latest.Queued, table.Rate(last(rates)), table.Latency(seconds(latest.P99)),
+		latest.Queued, table.Rate(last(rates)), shownTime(latest.P99),
 		table.Rate(float64(latest.SignIns)/max(span, 1)), latest.RefusedSignIns()), rates, p99
+}
+
+// shownTime is a server time in words. It is 0 if no command was answered.
+func shownTime(s float64) string {
+	if s == 0 {
+		return "-"
+	}
+	return table.Latency(seconds(s))
 }
 
 func last(values []float64) float64 {

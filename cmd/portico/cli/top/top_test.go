@@ -332,3 +332,12 @@ func TestOnce(t *testing.T) {
 		}
 	}
 }
+
+// While no command is answered there is no P99: a time of 0 would look fast.
+func TestNothingAnswered(t *testing.T) {
+	s := sample(0)
+	s.Trend.Points[len(s.Trend.Points)-1].Rows[0].Buckets = nil
+	if totals, _ := Once(s, s, time.Second); !strings.Contains(totals, "commands 0/s, P99 -, ") {
+		t.Error(totals)
+	}
+}
