@@ -37,8 +37,8 @@ var views = [numViews]struct {
 		[]string{"Server", "Commands", "P99", "Queued"}, []int{5, 3}, (*model).serverRows},
 	viewVerbs: {"commands", []string{"Command", "Rate", "P50", "P95", "P99", "Mean", "Number"}, nil, []int{1},
 		(*model).verbRows},
-	viewUsers: {"users", []string{"User", "Sessions", "Commands", "Open", "Waiting", "Servers"},
-		[]string{"User", "Commands", "Waiting"}, []int{4, 2}, (*model).userRows},
+	viewUsers: {"users", []string{"User", "Sessions", "Commands", "Open", "Longest", "Servers"},
+		[]string{"User", "Commands", "Longest"}, []int{4, 2}, (*model).userRows},
 	viewSessions: {"sessions", []string{"Session", "User", "Server", "Command", "For", "Waiting", "Client"},
 		[]string{"User", "Command", "For"}, []int{4, 5}, (*model).sessionRows},
 }
