@@ -93,9 +93,10 @@ func TestMistypedCommands(t *testing.T) {
 	}
 }
 
-// A flag with a default of zero does not show it: where a time of zero means no end or now, 0s would mislead.
+// A flag with a default of zero does not show it: where a time of zero means no end or now, 0s would mislead. No
+// default is shown empty.
 func TestHelpShowsNoZeroDefaults(t *testing.T) {
-	zero := regexp.MustCompile(`.*\(default "?(0s|\[\])"?\)`)
+	zero := regexp.MustCompile(`.*\(default "?(0s|\[\]|)"?\)`)
 	shown := 0
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
