@@ -26,8 +26,10 @@ func newServerList() *cobra.Command {
 		Long: `List asks all mailbox servers for their greeting, all at the same time. Each has
 3 seconds, so the command takes no longer. State is up, down, or unknown.
 Unknown means that Portico could not ask, for example because it has no file
-descriptors left. BreakerOpen means that the circuit breaker is open: the server
-has failed too often, and sign-ins avoid it.
+descriptors left. Paused is how long sign-ins are still held (server pause).
+BreakerOpen means that the circuit breaker is open: the server has failed too
+often, and sign-ins avoid it. Policy is the automatic activation policy (server
+policy).
 
 Blocked says who forbids activation there: operator or maintenance, with the
 user or token that requested it, or health after a failover. BlockedFor, in

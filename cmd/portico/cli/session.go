@@ -22,10 +22,12 @@ func newSessionList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List who is connected where, and what each session does",
-		Long: `List shows each session with its oldest open command: how long it has been open,
-and the share of that time it has waited for the mailbox server. The rest of the
-time is the client's: it is sending, or does not read. IDLE waits for new mail,
-not for the server.
+		Long: `List shows each session with its oldest open command. For is how long it has
+been open, and Waiting the share of that time it has waited for the mailbox
+server. The rest of the time is the client's: it is sending, or does not read.
+IDLE waits for new mail, not for the server. With -o wide, Open is the number of
+commands without an answer, Commands is how many were answered, and Silent is
+the time since the client last sent something.
 
 Fields for --where and --sort: Session, User, Client, Listener, Server,
 Database, Command, Age or For (seconds), Waiting (percent), Open, Commands,
