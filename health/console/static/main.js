@@ -85,7 +85,7 @@ function followPage() {
       app.redraw();
     },
     (problem) => {
-      if (problem?.status === 401) return lost();
+      if (problem?.status === 401) return dropToken();
       if (broken?.message === problem?.message) return;
       broken = problem;
       app.redraw();
@@ -93,8 +93,8 @@ function followPage() {
   );
 }
 
-// lost is for a token that is not valid any more.
-function lost() {
+// dropToken forgets a token that is not valid any more.
+function dropToken() {
   useToken("");
   app.answers.clear();
   app.caller = { who: "", known: false, may_change: false };
@@ -111,7 +111,7 @@ function draw() {
       el("span", { class: "brand" }, "Portico"),
       el("span", { class: "node" }, app.names.node),
       broken && el("span", { class: "state bad", role: "alert" }, broken.message),
-      whoIsThere(),
+      callerBar(),
     ),
   );
   patchChildren(
@@ -153,7 +153,8 @@ function draw() {
   );
 }
 
-function whoIsThere() {
+// callerBar says who has signed in, with the button for that.
+function callerBar() {
   const { who, known, may_change: may } = app.caller;
   return el(
     "span",
@@ -175,11 +176,11 @@ function signIn() {
     async run({ token }) {
       useToken(token.trim());
       try {
-        await meet();
+        await loadCaller();
         if (!app.caller.known) throw new Error("That token is not valid here.");
       } catch (error) {
         useToken("");
-        await meet().catch(lost);
+        await loadCaller().catch(dropToken);
         if (error.status === 401) throw new Error("That token is not valid here.");
         throw error;
       }
@@ -192,13 +193,13 @@ function signIn() {
 async function signOut() {
   useToken("");
   app.answers.clear();
-  await meet().catch(lost);
+  await loadCaller().catch(dropToken);
   app.refollow();
   note("Signed out.");
 }
 
-// meet asks who is there, and which names there are.
-async function meet() {
+// loadCaller asks who the caller is, and which names there are.
+async function loadCaller() {
   app.caller = await get("/api/v1/caller");
   app.names = await get("/api/v1/names");
 }
@@ -206,10 +207,10 @@ async function meet() {
 // start opens the page when Portico answers.
 async function start() {
   try {
-    await meet();
+    await loadCaller();
     broken = undefined;
   } catch (error) {
-    if (error.status === 401) lost();
+    if (error.status === 401) dropToken();
     else {
       broken = error;
       setTimeout(start, 3000);
