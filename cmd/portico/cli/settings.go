@@ -58,6 +58,10 @@ func newSettingsSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME=VALUE...",
 		Short: "Change settings; if one value is not allowed, none changes",
+		Long: `Set changes the settings at once, and then prints the old and the new values. If
+two operators change a setting, the last change applies, and its old value is
+that of the other operator. The console shows the values before it changes one,
+and changes nothing if somebody else has changed a setting since then.`,
 		Example: "  portico settings set max_connections_per_user=20\n" +
 			"  portico settings set LoginType=SecureLogin AuthenticatedConnectionTimeout=45m",
 		Args: cobra.MinimumNArgs(1),

@@ -154,8 +154,10 @@ func signedIn(t *testing.T, d *demoRun, user string) *testkit.Conn {
 
 // What operators do most is done from the console alone, and undone.
 func TestConsoleChanges(t *testing.T) {
-	d := startDemo(t, t.TempDir())
+	dir := t.TempDir()
+	d := startDemo(t, dir)
 	defer d.stop(t)
+	t.Setenv("PORTICO_ADMIN", filepath.Join(dir, "admin.sock"))
 	alice, bob := signedIn(t, d, "alice"), signedIn(t, d, "bob")
 	c := openConsole(t, d)
 	c.page("servers", "mbx1")
@@ -212,15 +214,26 @@ func TestConsoleChanges(t *testing.T) {
 	c.press("Reset login_type")
 	c.press("Reset the setting")
 	c.told("login_type is plain_text_login now.")
+	c.press("Change banner")
+	c.Until("the banner", "document.querySelector('dialog').innerText.includes('is Portico is ready. already')")
+	c.Run("document.querySelector('dialog input').select()", nil)
+	c.Type("of Ann")
+	if status, _, errs := command("settings", "set", "banner=of Bob"); status != cli.StatusFine {
+		t.Fatal(errs)
+	}
+	c.Type("\r")
+	c.Until("the other change", "document.querySelector('dialog [role=alert]').textContent.includes('first') && "+
+		"document.querySelector('dialog').innerText.includes('banner is of Bob, and becomes of Ann')")
+	c.press("Change the setting")
+	c.told("banner is of Ann now.")
 
 	c.press("Sign out")
 	c.told("Signed out.")
 	c.page("servers", "mbx1")
 	c.Until("that nobody may change", "[...document.querySelectorAll('main button')].every((b) => b.disabled)")
 	if warnings := slices.DeleteFunc(c.Warnings(), func(w string) bool {
-		return strings.Contains(w, "400") ||
-			strings.Contains(w, "409")
-	}); len(warnings) > 0 { // the refused change
+		return strings.Contains(w, "400") || strings.Contains(w, "409") || strings.Contains(w, "412")
+	}); len(warnings) > 0 { // the refused changes
 		t.Errorf("the browser's console: %q", warnings)
 	}
 }

@@ -48,13 +48,17 @@ export async function get(path, signal) {
   return (await send(path, { signal })).json();
 }
 
-// post sends a change, and returns the answer.
-export async function post(path, body) {
-  const answer = await send(path, {
-    method: "POST",
-    body: JSON.stringify(body ?? {}),
-    headers: { "Content-Type": "application/json" },
-  });
+// getTagged returns the answer to a request that reads, and its ETag, which names the state that the answer shows.
+export async function getTagged(path) {
+  const answer = await send(path);
+  return { body: await answer.json(), etag: answer.headers.get("ETag") };
+}
+
+// post sends a change, and returns the answer. With an ETag, the change is made only in the state that the tag names.
+export async function post(path, body, etag) {
+  const headers = { "Content-Type": "application/json" };
+  if (etag) headers["If-Match"] = etag;
+  const answer = await send(path, { method: "POST", body: JSON.stringify(body ?? {}), headers });
   return answer.json();
 }
 

@@ -2,9 +2,11 @@
 
 import { el, nodes, patchChildren } from "./dom.js";
 
+const stale = "Somebody else was first, so nothing has changed. Read what it says now, and decide again.";
+
 // ask opens a dialog: title, fields, what will happen (say is called again with the values of the fields whenever one
-// changes), and a button with the words of verb. What say has to know, load asks for first. run does it and returns
-// what to tell, or throws what went wrong; then the dialog stays.
+// changes), and a button with the words of verb. What say and run have to know, load asks for first. run does it and
+// returns what to tell, or throws what went wrong; then the dialog stays. If somebody else was first, load asks again.
 export function ask({ title, fields = [], load, say, verb, run, danger }) {
   const before = document.activeElement;
   const said = el("div", { id: "dialog-said" });
@@ -31,15 +33,15 @@ export function ask({ title, fields = [], load, say, verb, run, danger }) {
     submit.disabled = Boolean(load) && known === undefined;
     patchChildren(said, nodes(submit.disabled ? el("p", null, "Looking…") : say?.(values(), known)));
   };
-  load?.().then(
-    (found) => {
-      known = found;
+  const look = async () => {
+    try {
+      known = await load?.();
       explain();
-    },
-    (error) => {
+    } catch (error) {
       wrong.textContent = error.message;
-    },
-  );
+    }
+  };
+  look();
   form.oninput = explain;
   form.onsubmit = async (event) => {
     event.preventDefault();
@@ -47,11 +49,12 @@ export function ask({ title, fields = [], load, say, verb, run, danger }) {
     wrong.textContent = "";
     said.setAttribute("aria-busy", "true");
     try {
-      const told = await run(values());
+      const told = await run(values(), known);
       dialog.close();
       if (told) note(told);
     } catch (error) {
-      wrong.textContent = [error.message, error.advice].filter(Boolean).join(" ");
+      wrong.textContent = error.kind === "stale" ? stale : [error.message, error.advice].filter(Boolean).join(" ");
+      if (error.kind === "stale") await look();
     }
     said.removeAttribute("aria-busy");
     submit.disabled = false;

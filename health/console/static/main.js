@@ -46,8 +46,8 @@ const app = {
   // changes is a button for a change that is asked about first. The page asks for everything again after it.
   changes(text, spec, options = {}) {
     const reason = app.caller.may_change ? options.reason : mayNot;
-    const run = async (values) => {
-      const told = await spec.run(values);
+    const run = async (values, known) => {
+      const told = await spec.run(values, known);
       app.refollow();
       return told;
     };

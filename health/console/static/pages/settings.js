@@ -1,6 +1,6 @@
 // Settings: where each value comes from, change and reset.
 
-import { post } from "../api.js";
+import { getTagged, post } from "../api.js";
 import { el } from "../dom.js";
 import { field, state, table } from "../parts.js";
 
@@ -52,34 +52,46 @@ function settingTable(app, rows) {
   return table("Settings", columns, rows, (s) => s.name, "No setting fits.");
 }
 
-function changeButton(app, s) {
-  const what = (value) =>
+// asShown makes a change that holds only while all settings are as the dialog has shown them.
+function asShown(name, change) {
+  return {
+    load: async () => {
+      const { body, etag } = await getTagged(settings);
+      return { now: body.find((s) => s.name === name), etag };
+    },
+    run: async (values, { etag }) => {
+      const after = await post(settings, change(values), etag);
+      return `${name} is ${shown(after.find((s) => s.name === name)?.value)} now.`;
+    },
+  };
+}
+
+function changeButton(app, { name, value: before }) {
+  const what = (s, value) =>
     value === s.value
       ? `${s.name} is ${shown(value)} already.`
       : `${s.name} is ${shown(s.value)}, and becomes ${shown(value)} at once. It stays so after a restart, whatever ` +
         "the configuration file says, until it is reset.";
   const spec = {
-    title: `Change ${s.name}?`,
+    title: `Change ${name}?`,
     verb: "Change the setting",
-    fields: [field("New value", "value", { value: s.value })],
-    say: ({ value }) => el("p", null, what(value)),
-    run: async ({ value }) => becomes(s.name, await post(settings, { set: { [s.name]: value } })),
+    fields: [field("New value", "value", { value: before })],
+    say: ({ value }, { now }) => el("p", null, what(now, value)),
+    ...asShown(name, ({ value }) => ({ set: { [name]: value } })),
   };
-  return app.changes("Change", spec, { label: `Change ${s.name}` });
+  return app.changes("Change", spec, { label: `Change ${name}` });
 }
 
-function resetButton(app, s) {
-  const then = s.file === undefined ? ", or Portico's default" : `: ${shown(s.file)}`;
+function resetButton(app, { name }) {
+  const what = (s) => {
+    const then = s.file === undefined ? ", or Portico's default" : `: ${shown(s.file)}`;
+    return `${name} is ${shown(s.value)}. It becomes what the configuration file says${then}.`;
+  };
   const spec = {
-    title: `Reset ${s.name}?`,
+    title: `Reset ${name}?`,
     verb: "Reset the setting",
-    say: () => el("p", null, `${s.name} is ${shown(s.value)}. It becomes what the configuration file says${then}.`),
-    run: async () => becomes(s.name, await post(settings, { reset: [s.name] })),
+    say: (_, { now }) => el("p", null, what(now)),
+    ...asShown(name, () => ({ reset: [name] })),
   };
-  return app.changes("Reset", spec, { label: `Reset ${s.name}` });
-}
-
-// becomes tells the value of a setting after a change.
-function becomes(name, after) {
-  return `${name} is ${shown(after.find((s) => s.name === name)?.value)} now.`;
+  return app.changes("Reset", spec, { label: `Reset ${name}` });
 }
