@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,10 +17,8 @@ import (
 	"portico/protolog"
 )
 
-const (
-	maxStoredRules = 64
-	longestRule    = 366 * 24 * time.Hour
-)
+// longestRule bounds how long a rule lasts.
+const longestRule = 366 * 24 * time.Hour
 
 // startProtocolLog opens the protocol log with the rules that are stored.
 func (s *service) startProtocolLog(loops int) error {
@@ -170,68 +167,13 @@ func (c logAPI) On(ctx context.Context, f protolog.Filter, d time.Duration) (was
 		return nil, rule, err
 	}
 	defer done()
-	for {
-		was, rule, err = c.put(ctx, protolog.Rule{Filter: f, Since: time.Now().UTC().Truncate(time.Millisecond)}, d)
-		if !errors.Is(err, store.ErrConflict) { // otherwise another writer was first
-			break
-		}
-	}
+	rule = protolog.Rule{Filter: f, Since: time.Now().UTC().Truncate(time.Millisecond)}
+	was, rule, err = putRule(ctx, c.s.store.rules, rule, d)
 	if err == nil {
 		c.s.log.Warn().Str("rule", rule.ID).Interface("filter", f).Time("until", rule.Until).
 			Msg("protocol log switched on by an operator")
 	}
 	return was, rule, err
-}
-
-// put stores a rule that ends after d, in the place of the one with the same filter. Was is that one, if it has not
-// ended.
-func (c logAPI) put(ctx context.Context, rule protolog.Rule, d time.Duration) (was *protolog.Rule, _ protolog.Rule,
-	err error) {
-	item, err := c.place(ctx, rule.Filter)
-	if err != nil {
-		return nil, rule, err
-	}
-	now := rule.Since
-	if before := item.Value; item.Revision != 0 && (before.Until.IsZero() || now.Before(before.Until)) {
-		was, rule.Since = &before, before.Since
-	}
-	rule.ID = item.Name
-	if d > 0 {
-		rule.Until = now.Add(d)
-	}
-	item.Value = rule
-	_, err = c.s.store.rules.Put(ctx, item)
-	return was, rule, err
-}
-
-// place returns an operator's rule with a filter or, if there is none, a free place for it.
-func (c logAPI) place(ctx context.Context, f protolog.Filter) (item store.Item[protolog.Rule], err error) {
-	items, err := c.s.store.rules.List(ctx)
-	if err != nil {
-		return item, err
-	}
-	taken := make(map[string]bool)
-	for _, item := range items {
-		if item.Err == nil && item.Value.Filter == f && isRuleName(item.Name) {
-			return item, nil
-		}
-		taken[item.Name] = true
-	}
-	for n := 1; n <= maxStoredRules; n++ {
-		if name := ruleName(n); !taken[name] {
-			return store.Item[protolog.Rule]{Name: name}, nil
-		}
-	}
-	return item, fmt.Errorf("cannot add a rule to the %d rules: %w", maxStoredRules, protolog.ErrTooMany)
-}
-
-// ruleName is the name of an operator's rule, from 1 to maxStoredRules. Recovery gives its own rules other names.
-func ruleName(n int) string { return "r" + strconv.Itoa(n) }
-
-// isRuleName says whether an operator's rule may have that name.
-func isRuleName(id string) bool {
-	n, err := strconv.Atoi(strings.TrimPrefix(id, "r"))
-	return err == nil && n >= 1 && n <= maxStoredRules && id == ruleName(n)
 }
 
 // Tail implements admin.Log.
