@@ -317,8 +317,10 @@ func loadExample(t *testing.T, example string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := cert.WriteFiles(dir, "mail"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"mail", "mx1"} {
+		if _, _, err := cert.WriteFiles(dir, name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, content := range map[string]string{
 		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame",

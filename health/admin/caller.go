@@ -86,13 +86,13 @@ func (d *endpoint) callerOf(r *http.Request, a *Access) *caller {
 	switch {
 	case token != nil && !expired:
 		c.who, c.known, c.may = "token "+token.Name, true, token.May
-		if token.May == MayChange {
-			c.who += behalf(r)
-		}
 	case certificate != "":
 		c.who, c.known, c.may = "certificate "+certificate, true, max(c.may, a.Certificates[certificate])
 	case expired:
 		c.who = "expired token " + token.Name
+	}
+	if c.may == MayChange {
+		c.who += behalf(r)
 	}
 	return c
 }
@@ -107,11 +107,14 @@ func PassOn(out *http.Request, in context.Context, node string) {
 	out.Header.Del("Origin") // this node has judged it, and the other one has another name
 }
 
+// passedOn says whether another node has passed a request on.
+func passedOn(r *http.Request) bool { return r.Header.Get(behalfHeader) != "" }
+
 // maxBehalf bounds what another node says of who asks, in bytes.
 const maxBehalf = 256
 
 // behalf is who has sent a request to the node that passes it on, as that node says. It is asked only where the token
-// may change things: another node's word counts as much as its token.
+// or the certificate may change things: another node's word counts as much as these.
 func behalf(r *http.Request) string {
 	who := r.Header.Get(behalfHeader)
 	if who == "" {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,9 +66,17 @@ func pages(o Options) http.Handler {
 	return withHeaders(mux)
 }
 
-// passOn sends a request to the node that its path names.
+// errChain refuses to pass on what another node has passed on. Otherwise the tokens of that node would reach further
+// than those of the node that was asked, and nodes that name each other could pass a request on without end.
+var errChain = Of(KindInvalid, errors.New("another node has passed this request on, and it is passed on once: ask a "+
+	"node that has the last node of the path under nodes in its configuration"))
+
+// passOn sends a request to the node that its path names, if it comes from a client.
 func passOn(w http.ResponseWriter, r *http.Request, node func(name string) (http.Handler, error)) {
 	way, err := node(r.PathValue("node"))
+	if passedOn(r) {
+		err = errChain
+	}
 	if err != nil {
 		fail(w, err)
 		return

@@ -66,6 +66,9 @@ func (f *fanOut) routes() {
 
 func (f *fanOut) serve(w http.ResponseWriter, r *http.Request) {
 	q, err := f.question(w, r)
+	if passedOn(r) {
+		err = errChain
+	}
 	if err != nil {
 		fail(w, err)
 		return

@@ -115,6 +115,32 @@ func TestSite(t *testing.T) {
 	}
 }
 
+// What another node has passed on is answered, and not passed on again.
+func TestPassedOnOnce(t *testing.T) {
+	last := fleet.Node{Name: "mx3", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("mx3 is asked through two nodes")
+	})}
+	through := func(name string, next fleet.Node) http.Handler {
+		return pages(Options{Gatherer: prometheus.NewRegistry(), API: (&noted{}).api(), Name: name,
+			Node:   func(string) (http.Handler, error) { return next.Handler, nil },
+			Others: func() []fleet.Node { return []fleet.Node{next} }})
+	}
+	first := through("mx1", node(t, "mx2", through("mx2", last).ServeHTTP))
+	for path, status := range map[string]int{
+		"/nodes/mx2/api/v1/sessions":           http.StatusOK,
+		"/api/v1/site/sessions":                http.StatusOK,
+		"/nodes/mx2/nodes/mx3/api/v1/sessions": http.StatusBadRequest,
+		"/nodes/mx2/api/v1/site/sessions":      http.StatusBadRequest,
+	} {
+		recorder := httptest.NewRecorder()
+		first.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
+		if body := recorder.Body.String(); recorder.Code != status ||
+			status != http.StatusOK && !strings.Contains(body, "it is passed on once") {
+			t.Errorf("%s: %d %s", path, recorder.Code, body)
+		}
+	}
+}
+
 // A node that does not answer is named after its time, and one that sends too much at once.
 func TestSlowAndHugeNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -189,6 +215,7 @@ func TestSiteChange(t *testing.T) {
 	s := open(t, testkit.Listen(t), Options{API: (&changing{}).api(), Name: "mx1", Log: zerolog.New(&log),
 		Others: func() []fleet.Node { return []fleet.Node{other} },
 		Access: Access{Tokens: allTokens}}, nil)
+	said := "" // by the sender about whose request it is
 	send := func(method, path, token string) (int, string) {
 		request, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+path, nil)
 		if err != nil {
@@ -199,14 +226,14 @@ func TestSiteChange(t *testing.T) {
 		}
 		request.Header.Set("Authorization", "Bearer "+token)
 		request.Header.Set("Cookie", "of=browser")
-		request.Header.Set(behalfHeader, "mallory")
+		request.Header.Set(behalfHeader, said)
 		status, text, _ := s.send(t, request)
 		return status, text
 	}
 	status, text := send("POST", "/api/v1/site/sessions/kick", token)
 	if status != 200 || !strings.Contains(text, `{"node":"mx2","answer":{"asked":"POST /api/v1/sessions/kick `) ||
 		!strings.Contains(text, `{\"user\":\"ann\"}`) ||
-		!strings.HasPrefix(behalf, "token admin.token for mallory of node ") || credentials != "" {
+		behalf != "token admin.token of node mx1" || credentials != "" {
 		t.Errorf("%d %s, on behalf of %q, with %q", status, text, behalf, credentials)
 	}
 	if got := log.String(); strings.Count(got, "change requested") != 1 ||
@@ -220,5 +247,9 @@ func TestSiteChange(t *testing.T) {
 	behalf = ""
 	if status, _ := send("POST", "/api/v1/site/sessions/kick", readToken); status != 403 || behalf != "" {
 		t.Errorf("a reader changes: %d, %q", status, behalf)
+	}
+	said = "mallory"
+	if status, _ := send("POST", "/api/v1/site/sessions/kick", token); status != 400 || behalf != "" {
+		t.Errorf("in the name of another one: %d, %q", status, behalf)
 	}
 }

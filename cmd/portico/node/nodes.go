@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -23,7 +24,8 @@ import (
 // nodeAnswers bounds how long another node may take to begin its answer: moves take minutes.
 const nodeAnswers = 6 * time.Minute
 
-// newNodes returns the ways to other nodes, by name: whoever may ask here is passed on with the token for there.
+// newNodes returns the ways to other nodes, by name: whoever may ask here is passed on with the token or the client
+// certificate for there.
 func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 	all := make(map[string]http.Handler)
 	for name, node := range config.Nodes {
@@ -31,19 +33,17 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 		if err != nil {
 			return nil, fmt.Errorf("nodes.%s.address: %w", name, secret.WithoutURL(err))
 		}
-		token, err := configs.ReadToken(node.TokenFile)
+		token, trust, err := nodeAccess(node)
 		if err != nil {
-			return nil, fmt.Errorf("nodes.%s.token_file: %w", name, err)
+			return nil, fmt.Errorf("nodes.%s.%w", name, err)
 		}
-		trust, err := trusting(node.CA)
-		if err != nil {
-			return nil, fmt.Errorf("nodes.%s.ca: %w", name, err)
-		}
-		shown := secret.Value(token)
 		all[name] = &httputil.ReverseProxy{
 			Rewrite: func(r *httputil.ProxyRequest) {
 				r.SetURL(to)
-				r.Out.Header.Set("Authorization", "Bearer "+shown.Reveal())
+				r.Out.Header.Del("Authorization") // it is for this node
+				if token != "" {
+					r.Out.Header.Set("Authorization", "Bearer "+token.Reveal())
+				}
 				admin.PassOn(r.Out, r.In.Context(), nodeName())
 			},
 			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true,
@@ -56,6 +56,28 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 		}
 	}
 	return all, nil
+}
+
+// nodeAccess returns by what another node lets this one in: a token, "" for none, and a client certificate.
+func nodeAccess(node configs.Node) (token secret.Value, trust *tls.Config, err error) {
+	if node.TokenFile != "" {
+		text, err := configs.ReadToken(node.TokenFile)
+		if err != nil {
+			return "", nil, fmt.Errorf("token_file: %w", err)
+		}
+		token = secret.Value(text)
+	}
+	if trust, err = trusting(node.CA); err != nil {
+		return "", nil, fmt.Errorf("ca: %w", err)
+	}
+	if node.TLS.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(node.TLS.Cert, node.TLS.Key)
+		if err != nil {
+			return "", nil, fmt.Errorf("tls: %w", err)
+		}
+		trust.Certificates = []tls.Certificate{cert}
+	}
+	return token, trust, nil
 }
 
 // node returns the way to another node.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
 )
@@ -177,5 +178,50 @@ func TestNodesSayWhoAsks(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	if response.StatusCode != http.StatusUnauthorized || strings.Contains(there.log.String(), "mallory") {
 		t.Errorf("%s\n%s", response.Status, there.log)
+	}
+}
+
+// A client certificate takes the place of a token between nodes, and the other node learns who asks.
+func TestNodesByCertificate(t *testing.T) {
+	testkit.NoLeaks(t)
+	other, here := newSite(t), newSite(t)
+	other.serveMail(t)
+	ca, err := other.ca.WriteFile(other.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"mx1", "mx7"} {
+		cert, err := other.ca.Issue(backendtest.CertOptions{Hosts: []string{name}, Client: true})
+		if err == nil {
+			_, _, err = cert.WriteFiles(other.dir, name)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	other.certificate(t, "admin", "::1")
+	there := other.serve(t, other.writeWithout(t, "admin", `admin: {socket: admin.sock, address: "[::1]:0", `+
+		`tls: {cert: admin.crt, key: admin.key}, client_ca: ca.crt, client_rights: {mx1: change}}`+"\n"))
+	here.serveMail(t)
+	r := here.serve(t, here.write(t, fmt.Sprintf("nodes: {mx2: {address: \"https://%s\", ca: %q, "+
+		"tls: {cert: %q, key: %q}}}\n", there.api.address, ca, filepath.Join(other.dir, "mx1.crt"),
+		filepath.Join(other.dir, "mx1.key"))))
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.asks(t, cli.StatusFine, "server", "block", "mbx1", "--node", "mx2")
+	there.logged(t, `"who":"certificate mx1 for user `+me.Username+" of node "+nodeName()+`"`)
+	if got := r.asks(t, cli.StatusFine, "session", "list"); strings.Contains(got, "portico: node") {
+		t.Error(got)
+	}
+	here.replace(t, "mx1.crt", "mx7.crt") // of somebody without rights
+	here.replace(t, "mx1.key", "mx7.key")
+	if err := r.reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.asks(t, cli.StatusFailed, "server", "unblock", "mbx1", "--node", "mx2"); !strings.Contains(got,
+		"certificate mx7 may not do that here") {
+		t.Error(got)
 	}
 }
