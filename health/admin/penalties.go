@@ -11,6 +11,7 @@ import (
 
 // Penalty is what failed sign-ins have brought an address, a user, or a user at an address.
 type Penalty struct {
+	Node     string     `json:"node,omitempty"`    // whose penalty it is, where the penalties of several nodes are listed
 	User     string     `json:"user,omitempty"`    // "" for all users
 	Address  string     `json:"address,omitempty"` // a network; "" for all addresses
 	Failures int        `json:"failures"`          // that count

@@ -34,9 +34,9 @@ const (
 	maxSiteProblem = 1 << 10          // of the words of another node about an error, in bytes
 )
 
-// siteChanges are the changes that can be sent to all nodes: those that concern each node's own sessions. All others
-// are for one node, and some change what nodes share.
-var siteChanges = []string{PathSessionsKick, PathUserKick, PathLogOn, PathLogOff}
+// siteChanges are the changes that can be sent to all nodes: those that concern each node's own sessions and sign-ins.
+// All others are for one node, and some change what nodes share.
+var siteChanges = []string{PathSessionsKick, PathUserKick, PathLogOn, PathLogOff, PathPenaltiesClear, PathServerPause}
 
 // SiteAnswer is what all nodes have answered.
 type SiteAnswer struct {
@@ -189,7 +189,7 @@ func describeSite(api huma.API) {
 		{http.MethodGet, "ask-site", "Ask all nodes side by side what the path without site answers. It may have " +
 			"slashes; the query goes to each node. Another node has 2 seconds"},
 		{http.MethodPost, "change-site", "Send a change to all nodes side by side, with the body of the path without " +
-			"site: sessions/kick, users/{name}/kick, log/on or log/off"},
+			"site: sessions/kick, users/{name}/kick, log/on, log/off, penalties/clear or servers/{name}/pause"},
 	} {
 		op := operation(o.method, o.id, PathSite+"{path}", o.summary)
 		op.Parameters = []*huma.Param{{Name: "path", In: "path", Required: true,

@@ -23,7 +23,7 @@ import (
 // retryNode is how long log tail waits before it asks a lost node again.
 const retryNode = 2 * time.Second
 
-// nodeRows shows the rows of several nodes as they come.
+// nodeRows shows the rows of several nodes: as they come, or those that a search finds.
 type nodeRows struct {
 	api   *apiCommand
 	cmd   *cobra.Command
@@ -32,6 +32,8 @@ type nodeRows struct {
 
 	mu   sync.Mutex // one line at a time
 	head bool       // the line with the names of the fields is written
+
+	incomplete error // not nil: the answer of a node to a search is missing, or its end
 }
 
 // followNodes follows the rows at a path on several nodes until ctx ends. It yields rows, unless it writes them raw. A

@@ -3,10 +3,8 @@ package cli
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -67,110 +65,6 @@ node. A note says if a node is lost; tail asks it again.` + logTimes,
 		return err
 	}
 	return cmd
-}
-
-func newLogShow() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "show",
-		Short: "Search the protocol log's files",
-		Long: `Show prints the rows that match all filters, oldest first. A search for a
-session reads all files. Any other search reads the files of the last 24 hours,
-unless you give --from. A search without a result is no failure; a line on
-standard error says so.
-
-Exit status: 0 the search is done, with or without rows; 2 the search failed, or
-the files have no row of the session.` + logTimes,
-		Example: "  portico log show --session 05c2907680677bf6\n  portico log show --user alice --from 14:30 " +
-			"--to 15:00\n" +
-			"  portico log show --command fetch --slower 1s --from 2h -o wide",
-		Args: cobra.NoArgs,
-	}
-	api := apiFlags(cmd, formCSV)
-	filter, zone := api.filterFlags(cmd, api.past), utcFlag(cmd)
-	from := cmd.Flags().String("from", "",
-		"only rows after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as in tables, or 2h ago")
-	to := cmd.Flags().String("to", "", "only rows before this `time`, in the same forms")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wanted, err := filter(cmd.Context())
-		if err != nil {
-			return err
-		}
-		query, err := searchQuery(wanted, *from, *to, time.Now())
-		if err != nil {
-			return err
-		}
-		rows := rowTable()
-		err = api.rows(cmd.Context(), cmd, admin.PathLogRows+"?"+query.Encode(), func(r protolog.Row) error {
-			rows.AddNamed(r[1], rowCells(r, zone())...)
-			return nil
-		})
-		if api.foundNothing(cmd.Context(), wanted, err) {
-			api.note("no rows match")
-			err = nil
-		}
-		if err != nil || api.raw() {
-			return err
-		}
-		return api.print(cmd, nil, rows)
-	}
-	return cmd
-}
-
-// searchQuery returns the query of a search between two typed times. Without a session and without from, it searches
-// the last 24 hours.
-func searchQuery(wanted admin.LogFilter, from, to string, now time.Time) (url.Values, error) {
-	if wanted == (admin.LogFilter{}) && from == "" {
-		return nil, errors.New("portico log show needs a filter: --session, --user, --ip, --server, --command, " +
-			"--slower or --from")
-	}
-	if from == "" && wanted.Session == "" {
-		from = "24h"
-	}
-	query := wanted.Query()
-	return query, setSpan(query, from, to, now)
-}
-
-// foundNothing reports whether the error of a search says only that no row matches. A session and another node have a
-// name, and it is an error if nothing has that name.
-func (a *apiCommand) foundNothing(ctx context.Context, wanted admin.LogFilter, err error) bool {
-	if err == nil || admin.KindOf(err) != admin.KindUnknown || wanted.Session != "" {
-		return false
-	}
-	var status admin.LogStatus
-	return a.get(ctx, admin.PathLog, &status) == nil // the node is known, so the rows are what is not
-}
-
-// setSpan sets from and to in a query from the typed times, which are relative to now. It does not set "".
-func setSpan(query url.Values, from, to string, now time.Time) error {
-	var span [2]time.Time
-	for i, end := range []struct{ name, text string }{{"from", from}, {"to", to}} {
-		if end.text == "" {
-			continue
-		}
-		at, err := moment(end.text, now)
-		if err != nil {
-			return fmt.Errorf("--%s: %w", end.name, err)
-		}
-		span[i] = at
-		query.Set(end.name, at.UTC().Format(time.RFC3339))
-	}
-	if from != "" && to != "" && !span[0].Before(span[1]) {
-		return fmt.Errorf("--from must be before --to, but %s is not before %s%s", shownMoment(span[0]),
-			shownMoment(span[1]), meansYesterday(span, now, from, to))
-	}
-	return nil
-}
-
-func shownMoment(at time.Time) string { return at.Format("2006-01-02 15:04:05") }
-
-// meansYesterday explains a time of day that is later than now, because it means that of yesterday.
-func meansYesterday(span [2]time.Time, now time.Time, texts ...string) string {
-	for i, text := range texts {
-		if _, err := time.Parse("15:04", text); err == nil && span[i].YearDay() != now.YearDay() {
-			return fmt.Sprintf(": %s is later than now, so it means yesterday's", text)
-		}
-	}
-	return ""
 }
 
 // rowTable has a column for each field of a row, and further ones behind the time.

@@ -69,15 +69,32 @@ func (o *output) print(cmd *cobra.Command, value any, t *table.Table) error {
 
 // printChanged prints the old and new values of changes.
 func (o *output) printChanged(cmd *cobra.Command, changes ...admin.Change) error {
+	all := make([]nodeChange, len(changes))
+	for i, c := range changes {
+		all[i].Change = c
+	}
+	return o.printChangedOn(cmd, all)
+}
+
+// nodeChange is a change on a node.
+type nodeChange struct {
+	admin.Change
+	Node string `json:"node,omitempty"` // "" unless the site has several
+}
+
+// printChangedOn prints the old and new values of changes on nodes.
+func (o *output) printChangedOn(cmd *cobra.Command, changes []nodeChange) error {
 	rows, same := table.New("What", "Was", "Now"), true
+	var nodes []string
 	for _, c := range changes {
+		nodes = append(nodes, c.Node)
 		rows.AddNamed(nameIn(c.What), c.What, c.Was, c.Now)
 		same = same && c.Was == c.Now
 	}
 	if same && o.forPeople() {
 		fmt.Fprintln(cmd.ErrOrStderr(), "portico: nothing has changed: it was already so")
 	}
-	return o.print(cmd, changes, rows)
+	return o.print(cmd, changes, rows.Second("Node", nodes))
 }
 
 // nameIn returns the name in the description of a change, in the form that other commands take: db1 in "active copy of

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,11 +36,12 @@ func newPenaltyList() *cobra.Command {
 for a user at a network. Wait is the delay of the answer to the next refused
 sign-in. Guesses is how many wrong passwords Portico checks at once now, and
 after a quiet time. When none is left, sign-ins wait until their password is
-checked; Held, with -o wide, counts the waiting sign-ins.`,
+checked; Held, with -o wide, counts the waiting sign-ins. Each node counts the
+failures that it has seen.` + aboutSite,
 		Example: "  portico penalty list --user alice",
 		Args:    cobra.NoArgs,
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	var which admin.PenaltyFilter
 	cmd.Flags().StringVar(&which.User, "user", "",
 		"only penalties of this `user`; the name is looked up as at sign-in")
@@ -50,16 +52,32 @@ checked; Held, with -o wide, counts the waiting sign-ins.`,
 			return err
 		}
 		query := url.Values{"user": {which.User}, "ip": {which.IP}}
-		all := []admin.Penalty{}
-		if err := api.get(cmd.Context(), admin.PathPenalties+"?"+query.Encode(), &all); err != nil {
+		answers, err := getAll[[]admin.Penalty](cmd.Context(), api, admin.PathPenalties+"?"+query.Encode())
+		if err != nil {
 			return err
 		}
-		if len(all) == 0 && nobody != nil {
+		all := penaltiesOf(answers)
+		if len(all) == 0 && nobody != nil && answers.incomplete() == nil {
 			return nobody
 		}
-		return api.printPenalties(cmd, all)
+		return cmp.Or(api.printPenalties(cmd, all), answers.incomplete())
 	}
 	return cmd
+}
+
+// penaltiesOf lists the penalties of all nodes, latest failures first.
+func penaltiesOf(answers *fromNodes[[]admin.Penalty]) []admin.Penalty {
+	all := rowsOf(answers, func(p *admin.Penalty) *string { return &p.Node })
+	slices.SortStableFunc(all, func(a, b admin.Penalty) int { return lastOf(b).Compare(lastOf(a)) })
+	return all
+}
+
+// lastOf is when the last failure was. Without one it is the zero time.
+func lastOf(p admin.Penalty) (at time.Time) {
+	if p.Last != nil {
+		at = *p.Last
+	}
+	return at
 }
 
 // guessedAt changes the filter's user to the canonical name. An unknown user may have penalties too; nobody is the
@@ -80,6 +98,7 @@ func (a *apiCommand) guessedAt(ctx context.Context, which *admin.PenaltyFilter) 
 func (a *apiCommand) printPenalties(cmd *cobra.Command, all []admin.Penalty) error {
 	rows := table.New("User", "Address", "Wait", "Guesses", "Last", "Reason").Wide("Failures", "Held").
 		Keep("Wait", "Reason")
+	var nodes []string
 	for _, p := range all {
 		guesses := ""
 		if p.Burst > 0 {
@@ -87,8 +106,9 @@ func (a *apiCommand) printPenalties(cmd *cobra.Command, all []admin.Penalty) err
 		}
 		rows.AddNamed(cmp.Or(p.User, p.Address), p.User, p.Address, inSeconds(p.Wait).Round(time.Second).String(),
 			guesses, shownTime(p.Last), penaltyReason(p), strconv.Itoa(p.Failures), strconv.Itoa(p.Held))
+		nodes = append(nodes, p.Node)
 	}
-	return a.print(cmd, all, rows)
+	return a.print(cmd, all, rows.Second("Node", nodes))
 }
 
 // penaltyReason says why sign-ins are delayed.
@@ -113,11 +133,11 @@ func newPenaltyClear() *cobra.Command {
 		Long: `Clear forgets the failures. The next refusal waits for the shortest delay again,
 and held sign-ins are checked at once. Clear lists what it has removed. It does
 not clear the penalties of the addresses that a user signs in from: use --ip for
-them.`,
+them.` + aboutSite,
 		Example: "  portico penalty clear alice\n  portico penalty clear --ip 192.0.2.7",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	var which admin.PenaltyFilter
 	cmd.Flags().StringVar(&which.IP, "ip", "",
 		"only penalties of this `address or network`; with USER, those of the user there")
@@ -137,14 +157,15 @@ them.`,
 				return err
 			}
 		}
-		cleared := []admin.Penalty{}
-		if err := api.post(cmd.Context(), admin.PathPenaltiesClear, which, &cleared); err != nil {
+		answers, err := postAll[[]admin.Penalty](cmd.Context(), api, admin.PathPenaltiesClear, which)
+		if err != nil {
 			return err
 		}
+		cleared := penaltiesOf(answers)
 		if len(cleared) == 0 && nobody != nil { // an unknown user, and no penalty to clear
 			api.note("%v", nobody)
 		}
-		return api.printCleared(cmd, which, cleared)
+		return cmp.Or(api.printCleared(cmd, which, cleared), answers.incomplete())
 	}
 	return cmd
 }
@@ -167,8 +188,10 @@ func (a *apiCommand) addressesLeft(cmd *cobra.Command, which admin.PenaltyFilter
 	if which.User == "" {
 		return
 	}
+	var named []netip.Prefix // several nodes may have cleared penalties of one address
 	for _, p := range cleared {
-		if network, err := netip.ParsePrefix(p.Address); err == nil {
+		if network, err := netip.ParsePrefix(p.Address); err == nil && !slices.Contains(named, network) {
+			named = append(named, network)
 			fmt.Fprintf(cmd.OutOrStdout(), "The address may have its own penalty: portico penalty list --ip %s\n",
 				network)
 		}

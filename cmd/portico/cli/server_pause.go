@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -18,24 +19,22 @@ func newServerPause() *cobra.Command {
 tells their clients that they wait; clients see no error. When the time is over,
 or at resume, users are admitted in order of arrival and at a limited rate. Open
 sessions continue. If a database moves to another server, its held sign-ins go
-there. A pause ends when Portico restarts.`,
+there. A pause ends when Portico restarts.` + aboutSite,
 		Example: "  portico server pause mbx1 --for 60s",
 		Args:    cobra.ExactArgs(1),
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	length := timeFlag(cmd, "for", 0, "how long, at most "+backend.MaxPause.String())
 	cmd.MarkFlagRequired("for")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *length <= 0 || *length > backend.MaxPause {
 			return fmt.Errorf("--for must be a time up to %v, not %v", backend.MaxPause, *length)
 		}
-		if err := api.pause(cmd, args[0], *length); err != nil {
-			return err
-		}
-		if api.forPeople() {
+		incomplete, err := api.pause(cmd, args[0], *length)
+		if err == nil && api.forPeople() {
 			fmt.Fprintf(cmd.OutOrStdout(), "\nThe pause ends by itself, or with: portico server resume %s\n", args[0])
 		}
-		return nil
+		return cmp.Or(err, incomplete)
 	}
 	return cmd
 }
@@ -44,18 +43,30 @@ func newServerResume() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume SERVER",
 		Short: "End a pause",
+		Long:  "Resume admits the held sign-ins, in order of arrival and at a limited rate." + aboutSite,
 		Args:  cobra.ExactArgs(1),
 	}
-	api := apiFlags(cmd)
+	api := siteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return api.pause(cmd, args[0], 0)
+		incomplete, err := api.pause(cmd, args[0], 0)
+		return cmp.Or(err, incomplete)
 	}
 	return cmd
 }
 
-func (a *apiCommand) pause(cmd *cobra.Command, server string, d time.Duration) error {
-	return a.change(cmd, admin.PathOf(admin.PathServerPause, server),
+// pause holds the sign-ins to a server on all nodes; zero ends that. The error incomplete says that a node's answer is
+// missing.
+func (a *apiCommand) pause(cmd *cobra.Command, server string, d time.Duration) (incomplete, err error) {
+	answers, err := postAll[admin.Change](cmd.Context(), a, admin.PathOf(admin.PathServerPause, server),
 		admin.PauseRequest{Seconds: d.Seconds()})
+	if err != nil {
+		return nil, err
+	}
+	var changes []nodeChange
+	for _, from := range answers.answers {
+		changes = append(changes, nodeChange{from.answer, from.node})
+	}
+	return answers.incomplete(), a.printChangedOn(cmd, changes)
 }
 
 // paused says how long a server stays paused, and how many sign-ins wait.

@@ -254,3 +254,92 @@ func TestRowsOfNodes(t *testing.T) {
 		}
 	}
 }
+
+// The rows of all nodes are shown together, oldest first, each with its node. A node whose rows are missing is named.
+func TestLogShowOnSite(t *testing.T) {
+	row := func(second, user string) string {
+		return "2026-01-02T10:00:" + second + ".000Z,05c2907680677bf6,1,::1,::1," + user + ",3,0,0,noop,,R=ok,\n"
+	}
+	const head = "#Fields: dateTime\n"
+	const there = "/nodes/mx2/api/v1/log/rows"
+	site := &fakeSite{answers: map[string]string{
+		"site/log": nodes(t, `mx1:{"rules":[]}`, `mx2:{"rules":[]}`, "mx3!unreachable:dead"),
+		"log/rows": head + row("01", "ann") + row("04", "dan"),
+		there:      head + row("02", "bob") + row("03", "carl"),
+	}}
+	status, out, errs := site.ask(t, "log", "show", "--slower", "1ms", "--utc", "--no-headers")
+	if fields := strings.Fields(out); status != StatusBad || errs != "portico: node mx3: dead\n" ||
+		strings.Count(out, "\n") != 4 || len(fields) < 4 {
+		t.Errorf("%d %s%s", status, out, errs)
+	}
+	var order []string
+	for line := range strings.Lines(out) {
+		order = append(order, strings.Join(strings.Fields(line)[2:4], " "))
+	}
+	if got := strings.Join(order, ", "); got != "mx1 ann, mx2 bob, mx2 carl, mx1 dan" {
+		t.Errorf("%s\n%s", got, out)
+	}
+	_, out, _ = site.ask(t, "log", "show", "--slower", "1ms", "-o", "csv")
+	want := "#Fields: dateTime,node\n" + strings.TrimSuffix(row("01", "ann"), "\n") + ",mx1\n"
+	if !strings.HasPrefix(out, want) || strings.Count(out, "#") != 1 || !strings.HasSuffix(out, ",mx1\n") {
+		t.Error(out)
+	}
+	site.answers["log/rows"] = `{"dateTime":"2026-01-02T10:00:02.000Z","user":"ann"}` + "\n"
+	site.answers[there] = `{"dateTime":"2026-01-02T10:00:01.000Z","user":"bob"}` + "\n"
+	if _, out, _ = site.ask(t, "log", "show", "--slower", "1ms", "-o", "json"); !strings.HasPrefix(out,
+		`{"node":"mx2","dateTime":"2026-01-02T10:00:01.000Z","user":"bob"}`+"\n"+`{"node":"mx1",`) {
+		t.Error(out)
+	}
+	delete(site.answers, there) // the node does not have the request
+	if status, out, errs = site.ask(t, "log", "show", "--slower", "1ms", "-o", "json"); status != StatusBad ||
+		!strings.Contains(errs, "portico: node mx2: ") || strings.Count(out, "\n") != 1 {
+		t.Errorf("%d %s%s", status, out, errs)
+	}
+}
+
+// Penalties of all nodes are shown latest first, and cleared on all.
+func TestPenaltiesOnSite(t *testing.T) {
+	penalty := func(address, last string) string {
+		return `{"address":"` + address + `","failures":1,"wait":2,"last":"2026-01-02T10:00:` + last + `Z"}`
+	}
+	all := nodes(t, "mx1:["+penalty("192.0.2.1/32", "03")+","+penalty("192.0.2.2/32", "01")+"]",
+		"mx2:["+penalty("192.0.2.1/32", "02")+"]", "mx3!unreachable:dead")
+	site := &fakeSite{answers: map[string]string{"site/penalties": all, "site/penalties/clear": all,
+		"users/ann/name": `{"user":"ann","standing":"known"}`}}
+	status, out, errs := site.ask(t, "penalty", "list")
+	lines := strings.Split(out, "\n")
+	if status != StatusBad || errs != "portico: node mx3: dead\n" || len(lines) != 5 ||
+		!strings.HasPrefix(lines[0], "User  Node  Address") ||
+		!strings.HasPrefix(lines[1], "-     mx1   192.0.2.1/32") ||
+		!strings.HasPrefix(lines[2], "-     mx2   192.0.2.1/32") ||
+		!strings.HasPrefix(lines[3], "-     mx1   192.0.2.2/32") {
+		t.Errorf("%d %s%s", status, out, errs)
+	}
+	status, out, errs = site.ask(t, "penalty", "clear", "ann")
+	if status != StatusBad || errs != "portico: node mx3: dead\n" ||
+		!strings.HasPrefix(out, "3 penalties cleared.\n") ||
+		strings.Count(out, "penalty list --ip 192.0.2.1/32") != 1 {
+		t.Errorf("%d %s%s", status, out, errs)
+	}
+	if got := site.asked[len(site.asked)-1]; got != `site/penalties/clear{"user":"ann"}` {
+		t.Errorf("asked %s", got)
+	}
+}
+
+// Sign-ins are held on all nodes, and the answer of each is shown.
+func TestPauseOnSite(t *testing.T) {
+	change := `{"what":"sign-ins to mbx1","was":"running","now":"paused"}`
+	site := &fakeSite{answers: map[string]string{"site/servers/mbx1/pause": nodes(t, "mx1:"+change, "mx2:"+change,
+		"mx3!unreachable:dead")}}
+	for _, args := range []string{"server pause mbx1 --for 1m", "server resume mbx1"} {
+		status, out, errs := site.ask(t, strings.Fields(args)...)
+		if status != StatusBad || errs != "portico: node mx3: dead\n" ||
+			!strings.Contains(out, "sign-ins to mbx1  mx2   running  paused\n") {
+			t.Errorf("%s: %d %s%s", args, status, out, errs)
+		}
+		_, out, _ = site.ask(t, append(strings.Fields(args), "-o", "name")...)
+		if out != "mbx1\nmbx1\n" {
+			t.Errorf("%s: names %s", args, out)
+		}
+	}
+}

@@ -156,7 +156,11 @@ func newUserMove() *cobra.Command {
 		Long: `Move holds the user's sign-ins, waits for those in progress, and ends the user's
 sessions. From then on it routes the user to the other database, also after a
 restart. --clear goes back to the directory's answer. Portico moves no mail:
-copy the mail first, and copy changes once more after the move.`,
+copy the mail first, and copy changes once more after the move.
+
+Move changes the node that it asks, and nodes that share its store. If the
+configuration has other nodes, portico user where shows where each of them
+routes the user, and --node moves the user there too.`,
 		Args: cobra.RangeArgs(1, 2),
 	}
 	api := apiFlags(cmd)

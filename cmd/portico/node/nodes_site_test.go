@@ -27,7 +27,7 @@ func threeNodes(t *testing.T) (here, mx2, mx3 *running) {
 		site.server = first.server
 		site.put(t, "token", token+"\n")
 		other := site.serve(t, site.writeWithout(t, "admin",
-			`admin: {socket: admin.sock, address: "[::1]:0", token_file: token}`+"\n"))
+			`admin: {socket: admin.sock, address: "[::1]:0", token_file: token}`+"\npenalties: {first: 10ms}\n"))
 		nodes += fmt.Sprintf("  %s: {address: \"http://%s\", token_file: token}\n", name, other.api.address)
 		others = append(others, other)
 	}
@@ -78,6 +78,25 @@ func TestSessionsOfThreeNodes(t *testing.T) {
 		t.Error(got)
 	}
 	here.asks(t, cli.StatusFine, "session", "slow")
+	guess := testkit.Dial(t, mx2.clients.listeners.addresses[1].String(), mx2.trust())
+	guess.Expect("* OK *")
+	guess.Send("a LOGIN alice wrong")
+	guess.Expect("a NO *")
+	if got := here.asks(t, cli.StatusFine, "penalty", "list", "--user", "alice"); !strings.Contains(got, "  mx2 ") {
+		t.Error(got)
+	}
+	here.asks(t, cli.StatusFine, "penalty", "clear", "--all", "--yes")
+	if left := mx2.clients.server.AuthDelays(); len(left) > 0 {
+		t.Errorf("%+v", left)
+	}
+	for _, c := range []struct{ args, held string }{{"pause mbx1 --for 1m", "held for"}, {"resume mbx1", admitted}} {
+		here.asks(t, cli.StatusFine, append([]string{"server"}, strings.Fields(c.args)...)...)
+		for _, r := range []*running{here, mx2, mx3} {
+			if got := r.mailbox.held("mbx1"); !strings.Contains(got, c.held) {
+				t.Errorf("%s: sign-ins are %s", c.args, got)
+			}
+		}
+	}
 	if got := here.asks(t, cli.StatusFine, "health", "report"); !strings.HasPrefix(got, "HealthSet") ||
 		!strings.Contains(got, "  Node") {
 		t.Error(got)
@@ -89,7 +108,8 @@ func TestSessionsOfThreeNodes(t *testing.T) {
 		t.Errorf("%+v", left)
 	}
 	for _, args := range []string{"session list", "session show " + of["mx2"], "session slow", "user where alice",
-		"health report", "log on --user alice", "log status", "log off --all", "user kick alice"} {
+		"health report", "log on --user alice", "log status", "log show --user alice", "log off --all",
+		"penalty list", "penalty clear alice", "server pause mbx1 --for 1m", "server resume mbx1", "user kick alice"} {
 		if got := here.asks(t, cli.StatusBad, strings.Fields(args)...); !strings.Contains(got,
 			"portico: node mx3: dial tcp") {
 			t.Errorf("%s: %s", args, got)
@@ -110,6 +130,12 @@ func TestLogOfThreeNodes(t *testing.T) {
 	for _, r := range []*running{here, mx2, mx3} {
 		testkit.Eventually(t, "a rule", func() bool { return len(r.protocol.Status().Rules) == 1 })
 	}
+	here.signIn(t)
+	mx2.signIn(t)
+	testkit.Eventually(t, "rows of two nodes", func() bool {
+		got := here.asks(t, cli.StatusFine, "log", "show", "--user", "alice", "-o", "csv")
+		return strings.Contains(got, ","+nodeName()+"\n") && strings.Contains(got, ",mx2\n")
+	})
 	here.asks(t, cli.StatusFine, "log", "off", "r1")
 	tail := testkit.Program(t, "log", "tail", "-o", "json", "--admin", filepath.Join(here.site.dir, "admin.sock"))
 	out, errs := &testkit.Log{}, &testkit.Log{}
