@@ -75,6 +75,12 @@ var SessionFields = Fields[SessionState]{
 	"Command":  func(s SessionState) string { return s.Command },
 	"Age":      func(s SessionState) string { return decimal(s.Age) },
 	"For":      func(s SessionState) string { return decimal(s.Age) }, // the name of the column
+	"Busy": func(s SessionState) string { // Age, 0 while the session waits for mail
+		if s.Idling {
+			return "0"
+		}
+		return decimal(s.Age)
+	},
 	"Waiting":  func(s SessionState) string { return decimal(100 * s.Waiting) },
 	"Open":     func(s SessionState) string { return strconv.Itoa(s.Open) },
 	"Commands": func(s SessionState) string { return strconv.FormatUint(s.Commands, 10) },

@@ -125,7 +125,7 @@ func parseWhere[Row any](fields admin.Fields[Row], text string, kinds map[string
 // names of servers, databases and commands.
 func (a *apiCommand) sessionKinds(ctx context.Context) map[string]admin.ValueKind {
 	return map[string]admin.ValueKind{
-		"age": seconds, "for": seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber,
+		"age": seconds, "for": seconds, "busy": seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber,
 		"commands": plainNumber,
 		"user": func(operator, value string) (string, error) {
 			if operator != "-eq" && operator != "-ne" {

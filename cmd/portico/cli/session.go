@@ -30,8 +30,8 @@ commands without an answer, Commands is how many were answered, and Silent is
 the time since the client last sent something.
 
 Fields for --where and --sort: Session, User, Client, Listener, Server,
-Database, Command, Age or For (seconds), Waiting (percent), Open, Commands,
-Silent (seconds).` + aboutSite,
+Database, Command, Age or For (seconds), Busy (Age, but 0 for IDLE), Waiting
+(percent), Open, Commands, Silent (seconds).` + aboutSite,
 		Example: "  portico session list --user alice\n  portico session list --where 'Age -gt 10s -and Command -ne " +
 			"IDLE' --sort -Age\n" +
 			"  portico session list --ip 192.0.2.0/24 --server mbx1 -o wide",

@@ -37,7 +37,7 @@ session with the command that is open and since when.
   k                end the session, or all sessions of the user
   l                log this user's commands to files for 10 minutes
   p                hold the sign-ins to a mailbox server for 1 minute, or end
-                   that, at the node that is asked alone
+                   that
   q                quit
 
 k, l and p ask first. Figures of servers are of the last seconds, those of
@@ -63,7 +63,7 @@ and the screen stays. --once prints the same once, for a mail or a ticket.` + ab
 		if out := cmd.OutOrStdout(); !onTerminal(out) || !onTerminal(os.Stdin) {
 			return errors.New("portico top needs a terminal; portico top --once prints everything once")
 		}
-		if _, err := source.Read(ctx); err != nil { // on the terminal as it was
+		if _, err := source.Read(ctx, nil); err != nil { // on the terminal as it was
 			return err
 		}
 		return top.Run(ctx, top.Options{Source: source, In: os.Stdin, Out: cmd.OutOrStdout(), ASCII: !utf8Terminal(),
@@ -84,7 +84,7 @@ const (
 )
 
 // Read implements top.Source. The states of servers are those that the node sees that is asked first.
-func (t topSource) Read(ctx context.Context) (s top.Snapshot, err error) {
+func (t topSource) Read(ctx context.Context, sessions *admin.SessionQuery) (s top.Snapshot, err error) {
 	var names admin.Names
 	others := 0
 	group, ctx := errgroup.WithContext(ctx)
@@ -96,12 +96,16 @@ func (t topSource) Read(ctx context.Context) (s top.Snapshot, err error) {
 		s.Servers = siteFigures(all)
 	})
 	readSite(ctx, group, t.quiet(), topVerbs, &missing[2], func(all *fromNodes[admin.StatsFigures]) {
+		others = len(all.answers) - 1
 		s.Verbs = siteFigures(all)
 	})
-	readSite(ctx, group, t.quiet(), admin.PathSessions, &missing[3], func(all *fromNodes[[]admin.SessionState]) {
-		others = len(all.answers) - 1
-		s.Sessions = rowsOf(all, func(row *admin.SessionState) *string { return &row.Node })
-	})
+	if sessions != nil {
+		path := admin.PathSessions + "?" + sessions.Query().Encode()
+		readSite(ctx, group, t.quiet(), path, &missing[3], func(all *fromNodes[[]admin.SessionState]) {
+			rows := rowsOf(all, func(row *admin.SessionState) *string { return &row.Node })
+			s.Sessions, _ = admin.SessionFields.First(rows, sessions.Order) // the nodes have taken the order
+		})
+	}
 	group.Go(func() error { return t.quiet().get(ctx, admin.PathServers, &s.States) })
 	group.Go(func() error { return t.quiet().get(ctx, admin.PathNames, &names) })
 	err = group.Wait()
@@ -170,10 +174,12 @@ func (t topSource) Do(ctx context.Context, a top.Action) (done string, err error
 	if a.Kind == top.Pause {
 		pause = top.PauseTime
 	}
-	var made admin.Change
-	err = t.quiet().post(ctx, admin.PathOf(admin.PathServerPause, a.Server),
-		admin.PauseRequest{Seconds: pause.Seconds()}, &made)
-	return fmt.Sprintf("%s: was %s, now %s.", made.What, made.Was, made.Now), err
+	all, except, err := changeAll[admin.Change](ctx, t.quiet(), admin.PathOf(admin.PathServerPause, a.Server),
+		admin.PauseRequest{Seconds: pause.Seconds()})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s: was %s, now %s.%s", all[0].What, all[0].Was, all[0].Now, except), nil
 }
 
 // quiet returns the command for one request: without notes on the screen, and with memory of its own of what it has
@@ -199,7 +205,7 @@ func changeAll[Answer any](ctx context.Context, api *apiCommand, path string, bo
 
 // print prints what the screen would show. It reads twice, because what users do a second takes two readings.
 func (t topSource) print(ctx context.Context, cmd *cobra.Command, api *apiCommand) error {
-	before, err := t.Read(ctx)
+	before, err := t.Read(ctx, &admin.SessionQuery{})
 	if err != nil {
 		return err
 	}
@@ -209,7 +215,7 @@ func (t topSource) print(ctx context.Context, cmd *cobra.Command, api *apiComman
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	now, err := t.Read(ctx)
+	now, err := t.Read(ctx, &admin.SessionQuery{})
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,10 @@ import (
 func TestTopActions(t *testing.T) {
 	var asked string
 	answers := map[string]string{
-		admin.SitePath(admin.PathSessionsKick):      nodes(t, `mx1:{"ended":2}`, `mx2:{"ended":1}`),
-		admin.SitePath(admin.PathLogOn):             nodes(t, `mx1:{"id":"r1"}`, `mx2!unreachable:no answer`),
-		admin.PathOf(admin.PathServerPause, "mbx1"): `{"what":"sign-ins to mbx1","was":"running","now":"paused"}`,
+		admin.SitePath(admin.PathSessionsKick): nodes(t, `mx1:{"ended":2}`, `mx2:{"ended":1}`),
+		admin.SitePath(admin.PathLogOn):        nodes(t, `mx1:{"id":"r1"}`, `mx2!unreachable:no answer`),
+		admin.SitePath(admin.PathOf(admin.PathServerPause, "mbx1")): nodes(t,
+			`mx1:{"what":"sign-ins to mbx1","was":"running","now":"paused"}`, `mx2!unreachable:no answer`),
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -39,10 +40,11 @@ func TestTopActions(t *testing.T) {
 		{top.Action{Kind: top.Log, User: "ann"}, admin.SitePath(admin.PathLogOn) + ` {"user":"ann","for":600}`,
 			"Logging for 10m0s: portico log show --user ann. Not on mx2: no answer"},
 		{top.Action{Kind: top.Pause, Server: "mbx1"},
-			admin.PathOf(admin.PathServerPause, "mbx1") + ` {"seconds":60}`,
-			"sign-ins to mbx1: was running, now paused."},
-		{top.Action{Kind: top.Resume, Server: "mbx1"}, admin.PathOf(admin.PathServerPause, "mbx1") + ` {}`,
-			"sign-ins to mbx1: was running, now paused."},
+			admin.SitePath(admin.PathOf(admin.PathServerPause, "mbx1")) + ` {"seconds":60}`,
+			"sign-ins to mbx1: was running, now paused. Not on mx2: no answer"},
+		{top.Action{Kind: top.Resume, Server: "mbx1"},
+			admin.SitePath(admin.PathOf(admin.PathServerPause, "mbx1")) + ` {}`,
+			"sign-ins to mbx1: was running, now paused. Not on mx2: no answer"},
 	} {
 		done, err := source.Do(t.Context(), c.action)
 		if err != nil || done != c.done || asked != c.asked {
@@ -50,7 +52,7 @@ func TestTopActions(t *testing.T) {
 		}
 	}
 	server.Close()
-	if _, err := source.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "no Portico answers") {
+	if _, err := source.Read(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no Portico answers") {
 		t.Errorf("without an answer: %v", err)
 	}
 }

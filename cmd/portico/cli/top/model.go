@@ -2,9 +2,12 @@ package top
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"portico/health/admin"
 )
 
 // The size of a screen that does not report one.
@@ -29,7 +32,10 @@ type model struct {
 	width, height int
 
 	shown  Snapshot
-	at     time.Time // when that was read; zero before the first time
+	asked  *admin.SessionQuery // for the sessions that are shown
+	turn   int                 // number of the latest request
+	busy   bool                // it is not answered yet
+	at     time.Time           // when that was read; zero before the first time
 	users  []userFigures
 	before map[string]uint64 // commands of each session in the snapshot before
 	failed error             // of the last request, nil if it succeeded
@@ -63,6 +69,7 @@ func newModel(o Options) *model {
 type (
 	readMsg struct {
 		snapshot Snapshot
+		sessions *admin.SessionQuery // that were asked for
 		err      error
 		took     time.Duration
 	}
@@ -70,19 +77,54 @@ type (
 		done string
 		err  error
 	}
-	tickMsg struct{}
+	tickMsg struct{ turn int } // of the request before
 )
 
 // Init implements tea.Model.
-func (m *model) Init() tea.Cmd { return m.read }
+func (m *model) Init() tea.Cmd { return m.read() }
 
-// read asks the source.
-func (m *model) read() tea.Msg {
-	ctx, cancel := context.WithTimeout(m.ctx, readTimeout)
-	defer cancel()
-	began := m.o.Now()
-	s, err := m.o.Source.Read(ctx)
-	return readMsg{s, err, m.o.Now().Sub(began)}
+// read asks the source for what the screen shows now.
+func (m *model) read() tea.Cmd {
+	m.turn++
+	m.busy = true
+	sessions := m.sessions()
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(m.ctx, readTimeout)
+		defer cancel()
+		began := m.o.Now()
+		s, err := m.o.Source.Read(ctx, sessions)
+		return readMsg{s, sessions, err, m.o.Now().Sub(began)}
+	}
+}
+
+// maxSessions bounds the sessions that are read where the first ones are enough.
+const maxSessions = 200
+
+// sessions asks for the sessions that the screen shows. Figures of users and a filter need all of them. For other
+// views the nodes sort and cut, so that a screen of a busy node costs it little.
+func (m *model) sessions() *admin.SessionQuery {
+	by := m.orders[viewSessions]
+	switch {
+	case m.session != "":
+		return &admin.SessionQuery{SessionFilter: admin.SessionFilter{Session: m.session}}
+	case m.view == viewUsers, m.view == viewSessions && (m.filter != "" || m.typing):
+		return &admin.SessionQuery{}
+	case m.view != viewSessions:
+		return nil
+	}
+	sort := sessionOrders[by.column]
+	if field, down := strings.CutPrefix(sort, "-"); by.reverse && down {
+		sort = field
+	} else if by.reverse {
+		sort = "-" + sort
+	}
+	return &admin.SessionQuery{Order: admin.Order{Sort: sort, Limit: maxSessions}}
+}
+
+// upToDate says whether the sessions that are shown are those that the screen wants.
+func (m *model) upToDate() bool {
+	wanted := m.sessions()
+	return wanted == nil || m.asked != nil && *wanted == *m.asked
 }
 
 // do asks the source to do something.
@@ -101,12 +143,23 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = max(msg.Width, 20), max(msg.Height, 5)
 	case tea.KeyPressMsg:
-		return m, m.key(msg)
+		cmd := m.key(msg)
+		if cmd == nil && !m.busy && !m.upToDate() {
+			return m, m.read()
+		}
+		return m, cmd
 	case readMsg:
+		m.busy = false
 		m.take(msg)
-		return m, tea.Tick(max(m.o.Interval, restShare*msg.took), func(time.Time) tea.Msg { return tickMsg{} })
+		if msg.err == nil && !m.upToDate() { // keys were pressed meanwhile
+			return m, m.read()
+		}
+		turn := m.turn
+		return m, tea.Tick(max(m.o.Interval, restShare*msg.took), func(time.Time) tea.Msg { return tickMsg{turn} })
 	case tickMsg:
-		return m, m.read
+		if msg.turn == m.turn {
+			return m, m.read()
+		}
 	case doneMsg:
 		m.note = msg.done
 		if msg.err != nil {
@@ -132,5 +185,5 @@ func (m *model) take(msg readMsg) {
 	for _, s := range msg.snapshot.Sessions {
 		m.before[s.ID] = s.Commands
 	}
-	m.shown, m.at = msg.snapshot, now
+	m.shown, m.asked, m.at = msg.snapshot, msg.sessions, now
 }

@@ -43,6 +43,10 @@ var views = [numViews]struct {
 		[]string{"User", "Command", "For"}, []int{4, 5}, (*model).sessionRows},
 }
 
+// sessionOrders are the fields by which nodes sort sessions, for each column of that view. Busy is For, without
+// sessions that wait for mail.
+var sessionOrders = []string{"Session", "User", "Server", "Command", "-Busy", "-Waiting", "Client"}
+
 // row is a row of a view.
 type row struct {
 	name  string

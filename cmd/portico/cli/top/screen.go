@@ -133,13 +133,19 @@ func (m *model) tabs() string {
 	if m.filter != "" && !m.typing {
 		fmt.Fprintf(&line, ", with %q", m.filter)
 	}
+	if m.view == viewSessions && m.asked != nil && m.asked.Limit > 0 && len(m.shown.Sessions) >= m.asked.Limit {
+		fmt.Fprintf(&line, ", first %d", m.asked.Limit)
+	}
 	return line.String()
 }
 
 // rowLines are the heads and the rows from which the selected one can be seen.
 func (m *model) rowLines() []string {
 	rows := m.rows()
-	if len(rows) == 0 {
+	switch {
+	case len(rows) == 0 && !m.upToDate():
+		return []string{"", "  Asking."}
+	case len(rows) == 0:
 		return []string{"", "  There are none."}
 	}
 	at := m.cursor(rows)
@@ -180,7 +186,10 @@ const (
 // sessionLines show the session that is looked into.
 func (m *model) sessionLines() []string {
 	s := m.selectedSession()
-	if s == nil {
+	switch {
+	case s == nil && !m.upToDate():
+		return []string{"", "  Asking."}
+	case s == nil:
 		return []string{"", "  Session " + wire.Visible(m.session) + " has ended."}
 	}
 	command := "none"
@@ -200,6 +209,9 @@ func (m *model) sessionLines() []string {
 		{"Silent", seconds(s.Silent).Round(time.Second).String()},
 	} {
 		lines = append(lines, fmt.Sprintf("  %-9s %s", field[0], wire.Visible(field[1])))
+	}
+	if s.Node != "" {
+		lines = append(lines, "  Node      "+wire.Visible(s.Node))
 	}
 	return lines
 }

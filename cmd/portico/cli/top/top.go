@@ -18,8 +18,9 @@ import (
 
 // Source is the Portico that is shown, or all of a site.
 type Source interface {
-	// Read reads everything that the screen shows.
-	Read(ctx context.Context) (Snapshot, error)
+	// Read reads what the screen shows, with the sessions that a query asks for; nil asks for none. The query's limit
+	// is for all nodes together.
+	Read(ctx context.Context, sessions *admin.SessionQuery) (Snapshot, error)
 	// Do does something, and returns in words what was done.
 	Do(ctx context.Context, a Action) (done string, err error)
 }

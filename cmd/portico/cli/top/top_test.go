@@ -66,17 +66,23 @@ func sample(n uint64) Snapshot {
 	return s
 }
 
-// script is a Source that has snapshots, and notes what it is to do.
+// script is a Source that has snapshots, and notes what it is asked for and is to do.
 type script struct {
 	mu    sync.Mutex
+	asked []string   // for sessions; "none" or the query
 	reads []Snapshot // the last one again and again
 	fails error
 	did   []Action
 }
 
-func (s *script) Read(context.Context) (Snapshot, error) {
+func (s *script) Read(_ context.Context, sessions *admin.SessionQuery) (Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if sessions == nil {
+		s.asked = append(s.asked, "none")
+	} else {
+		s.asked = append(s.asked, sessions.Query().Encode())
+	}
 	next := s.reads[0]
 	if len(s.reads) > 1 {
 		s.reads = s.reads[1:]
@@ -99,7 +105,7 @@ type screen struct {
 }
 
 func newScreen(width, height int, ascii bool) *screen {
-	s := &screen{source: &script{reads: []Snapshot{sample(0), sample(1)}},
+	s := &screen{source: &script{reads: []Snapshot{sample(0), sample(1), sample(2)}},
 		now: time.Date(2026, 1, 2, 12, 34, 56, 0, time.UTC)}
 	s.model = newModel(Options{Source: s.source, ASCII: ascii, Now: func() time.Time { return s.now }})
 	s.ctx = context.Background()
@@ -110,7 +116,7 @@ func newScreen(width, height int, ascii bool) *screen {
 // read lets two seconds pass and reads.
 func (s *screen) readOnce() {
 	s.now = s.now.Add(2 * time.Second)
-	s.Update(s.read())
+	s.Update(s.read()())
 }
 
 // press presses keys, and does what follows from the last one.
@@ -123,6 +129,7 @@ func (s *screen) press(keys ...string) {
 			msg = tea.KeyPressMsg{Code: []rune(key)[0], Text: key}
 		}
 		if _, cmd := s.Update(msg); cmd != nil {
+			s.now = s.now.Add(2 * time.Second)
 			s.Update(cmd())
 		}
 	}
@@ -211,6 +218,57 @@ func wantScreen(t *testing.T, name string, s *screen) {
 	}
 }
 
+// A view asks for the sessions that it shows at once, in its order and no more, and for none where it shows none.
+func TestSessionsAsked(t *testing.T) {
+	for keys, want := range map[string]string{
+		"":                     "none",
+		"2":                    "none",
+		"3":                    "",
+		"4":                    "limit=200&sort=-Busy",
+		"4 r":                  "limit=200&sort=Busy",
+		"4 s":                  "limit=200&sort=-Waiting",
+		"4 s s s s":            "limit=200&sort=User",
+		"4 s s s s r":          "limit=200&sort=-User",
+		"4 /":                  "",
+		"4 / b enter":          "",
+		"4 / b enter esc":      "limit=200&sort=-Busy",
+		"4 enter":              "session=f0b93aa579b8e19d",
+		"4 enter esc":          "limit=200&sort=-Busy",
+		"1 down enter":         "",
+		"4 down up pgdown 4 4": "limit=200&sort=-Busy",
+	} {
+		s := newScreen(80, 24, false)
+		s.readOnce()
+		s.press(strings.Fields(keys)...)
+		if got := s.source.asked[len(s.source.asked)-1]; got != want {
+			t.Errorf("%s: asked for sessions %q, want %q", keys, got, want)
+		}
+	}
+	s := newScreen(80, 24, false)
+	s.readOnce()
+	s.press("4", "down", "up", "k", "n", "2", "1")
+	if got := strings.Join(s.source.asked, " "); got != "none limit=200&sort=-Busy" {
+		t.Errorf("asked for %q: keys that show nothing else ask for nothing", got)
+	}
+	if _, cmd := s.Update(tickMsg{s.turn - 1}); cmd != nil {
+		t.Error("a reading follows from a tick before the latest one")
+	}
+	slow := s.read() // in the view of servers
+	s.press("4")     // nothing is asked while an answer is due
+	if _, cmd := s.Update(slow()); cmd == nil || s.asked != nil || !s.busy {
+		t.Error("the sessions are not asked for after the answer that was due")
+	}
+	s.shown.Sessions = nil
+	if text := strings.Join(s.lines(), "\n"); !strings.Contains(text, "  Asking.") {
+		t.Errorf("before the sessions have come:\n%s", text)
+	}
+	s.shown.Sessions = make([]admin.SessionState, maxSessions)
+	s.asked = s.sessions()
+	if line := s.tabs(); !strings.HasSuffix(line, ", first 200") {
+		t.Error(line)
+	}
+}
+
 // Nothing is done before the answer is y.
 func TestActions(t *testing.T) {
 	for keys, want := range map[string]Action{
@@ -280,6 +338,7 @@ func TestScroll(t *testing.T) {
 		s.source.reads[0].Sessions = append(s.source.reads[0].Sessions,
 			admin.SessionState{ID: fmt.Sprintf("%016d", i), User: fmt.Sprintf("user%04d", i)})
 	}
+	s.source.reads = s.source.reads[:1]
 	s.readOnce()
 	s.press("4", "end")
 	if text := strings.Join(s.lines(), "\n"); !strings.Contains(text, "\n> "+s.current()) {
