@@ -1,9 +1,13 @@
 package admin
 
 import (
+	"fmt"
+	"net/netip"
 	"net/url"
 	"testing"
 	"time"
+
+	"portico/proxy"
 )
 
 // names are those of the sessions in these tests.
@@ -77,5 +81,44 @@ func TestSlowQuery(t *testing.T) {
 	want := url.Values{"from": {"2026-01-02T03:01:00Z"}, "to": {"2026-01-02T03:02:00Z"}}
 	if got := q.Query().Encode(); got != want.Encode() {
 		t.Error(got)
+	}
+}
+
+// Rows with equal values keep their order, in both directions, and a session that waits for mail is not busy.
+func TestSessionOrder(t *testing.T) {
+	for sort, want := range map[string]string{"User": "1432", "-User": "2314", "Busy": "1342", "-Busy": "2413",
+		"-Age": "1243"} {
+		rows, err := SessionQuery{Order: Order{Sort: sort}}.pick(queried, []SessionState{
+			{ID: "1", User: "ann", Age: 9, Idling: true}, {ID: "2", User: "carl", Age: 8},
+			{ID: "4", User: "ann", Age: 7}, {ID: "3", User: "bob"}})
+		got := ""
+		for _, row := range rows {
+			got += row.ID
+		}
+		if got != want || err != nil {
+			t.Errorf("%s: %s, want %s (%v)", sort, got, want, err)
+		}
+	}
+}
+
+// BenchmarkSessionQuery picks the first sessions of many, as each page of the console and each screen of top does.
+func BenchmarkSessionQuery(b *testing.B) {
+	var sessions []proxy.Session
+	for i := range 9000 {
+		s := proxy.Session{ID: fmt.Sprintf("%016x", i*7919%9001), User: fmt.Sprintf("user%05d", i*7919%9001),
+			Server: "mbx1", Remote: netip.AddrPortFrom(netip.IPv6Loopback(), uint16(i))}
+		s.Open, s.Age, s.Idling = i%2, time.Duration(i*7919%9001)*time.Millisecond, i%4 == 1
+		sessions = append(sessions, s)
+	}
+	for _, sort := range []string{"User", "-Busy"} {
+		b.Run(sort, func(b *testing.B) {
+			b.ReportAllocs()
+			q := SessionQuery{Order: Order{Sort: sort, Limit: 200}}
+			for b.Loop() {
+				if rows, err := q.pick(queried, sessionRows(sessions)); err != nil || len(rows) != 200 {
+					b.Fatal(len(rows), err)
+				}
+			}
+		})
 	}
 }

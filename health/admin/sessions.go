@@ -120,8 +120,17 @@ func sessionRoutes(api huma.API, s Sessions) {
 
 // sessionRows are sessions by user.
 func sessionRows(sessions []proxy.Session) []SessionState {
-	states := []SessionState{}
-	for _, s := range sessions {
+	order := make([]int, len(sessions)) // sessions are large: only their numbers move
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := &sessions[i], &sessions[j]
+		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.ID, b.ID))
+	})
+	states, now := make([]SessionState, 0, len(sessions)), time.Now()
+	for _, i := range order {
+		s := &sessions[i]
 		state := SessionState{
 			ID: s.ID, User: s.User, Remote: s.Remote.String(), Listener: s.Listener, Server: s.Server,
 			Database: s.Database,
@@ -129,7 +138,7 @@ func sessionRows(sessions []proxy.Session) []SessionState {
 			Silent: s.Silent.Seconds(),
 		}
 		if s.Open > 0 {
-			began := time.Now().Add(-s.Age).UTC().Truncate(time.Millisecond)
+			began := now.Add(-s.Age).UTC().Truncate(time.Millisecond)
 			state.Command, state.Began, state.Age = s.Verb.String(), &began, s.Age.Seconds()
 			if s.Age > 0 {
 				state.Waiting = min(s.Waited.Seconds()/s.Age.Seconds(), 1)
@@ -137,9 +146,6 @@ func sessionRows(sessions []proxy.Session) []SessionState {
 		}
 		states = append(states, state)
 	}
-	slices.SortFunc(states, func(a, b SessionState) int {
-		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.ID, b.ID))
-	})
 	return states
 }
 

@@ -157,6 +157,9 @@ type key struct {
 
 func keyOf(text string) key {
 	k := key{text: strings.ToLower(text)}
+	if text == "" || !strings.ContainsRune("0123456789+-.", rune(text[0])) {
+		return k // the errors of what follows would take most of the time of a long list
+	}
 	if n, err := strconv.ParseFloat(text, 64); err == nil {
 		k.number, k.isNumber = n, true
 	} else if d, err := time.ParseDuration(text); err == nil {
@@ -184,20 +187,22 @@ func (f Fields[Row]) Sort(rows []Row, by string) error {
 	}
 	type keyed struct {
 		key
-		row Row
+		at int // rows are large: only their numbers move
 	}
 	sorted := make([]keyed, len(rows))
 	for i, row := range rows {
-		sorted[i] = keyed{keyOf(field(row)), row}
+		sorted[i] = keyed{keyOf(field(row)), i}
 	}
-	slices.SortStableFunc(sorted, func(a, b keyed) int {
+	slices.SortFunc(sorted, func(a, b keyed) int {
+		order := compareKeys(a.key, b.key)
 		if down {
-			a, b = b, a
+			order = -order
 		}
-		return compareKeys(a.key, b.key)
+		return cmp.Or(order, cmp.Compare(a.at, b.at))
 	})
+	before := slices.Clone(rows)
 	for i := range sorted {
-		rows[i] = sorted[i].row
+		rows[i] = before[sorted[i].at]
 	}
 	return nil
 }

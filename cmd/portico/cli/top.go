@@ -19,6 +19,7 @@ import (
 	"portico/cmd/portico/cli/top"
 	"portico/health/admin"
 	"portico/health/admin/table"
+	"portico/proxy/history"
 )
 
 func newTop() *cobra.Command {
@@ -56,7 +57,7 @@ and the screen stays. --once prints the same once, for a mail or a ticket.` + ab
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
-		source := topSource{api}
+		source := &topSource{api: api}
 		if *once {
 			return source.print(ctx, cmd, api)
 		}
@@ -72,8 +73,22 @@ and the screen stays. --once prints the same once, for a mail or a ticket.` + ab
 	return cmd
 }
 
-// topSource reads from all nodes of a running site, and does things there. It implements top.Source.
-type topSource struct{ api *apiCommand }
+// topSource reads from all nodes of a running site, and does things there. It implements top.Source. One Read is under
+// way at a time.
+type topSource struct {
+	api     *apiCommand
+	figures topFigures
+}
+
+// topFigures are what nodes record each history.Interval. To ask for it more often would cost them most of what top
+// does, and show nothing new.
+type topFigures struct {
+	at             time.Time // when it was asked for; zero before the first time
+	trend          admin.StatsSeries
+	servers, verbs admin.StatsFigures
+	others         int // nodes beside the one that is asked
+	missing        [3][]missingNode
+}
 
 // The requests for figures: of servers now, of verbs in the last minute, and of everything in the last minutes.
 const (
@@ -84,34 +99,46 @@ const (
 )
 
 // Read implements top.Source. The states of servers are those that the node sees that is asked first.
-func (t topSource) Read(ctx context.Context, sessions *admin.SessionQuery) (s top.Snapshot, err error) {
+func (t *topSource) Read(ctx context.Context, sessions *admin.SessionQuery) (s top.Snapshot, err error) {
 	var names admin.Names
-	others := 0
+	var missing []missingNode
+	figures := t.figures
 	group, ctx := errgroup.WithContext(ctx)
-	missing := make([][]missingNode, 4)
-	readSite(ctx, group, t.quiet(), topTrend, &missing[0], func(all *fromNodes[admin.StatsSeries]) {
-		s.Trend = mergedSeries(all, topStep)
-	})
-	readSite(ctx, group, t.quiet(), topServers, &missing[1], func(all *fromNodes[admin.StatsFigures]) {
-		s.Servers = siteFigures(all)
-	})
-	readSite(ctx, group, t.quiet(), topVerbs, &missing[2], func(all *fromNodes[admin.StatsFigures]) {
-		others = len(all.answers) - 1
-		s.Verbs = siteFigures(all)
-	})
+	if began := time.Now(); began.Sub(figures.at) >= history.Interval {
+		figures.at = began
+		t.readFigures(ctx, group, &figures)
+	}
 	if sessions != nil {
 		path := admin.PathSessions + "?" + sessions.Query().Encode()
-		readSite(ctx, group, t.quiet(), path, &missing[3], func(all *fromNodes[[]admin.SessionState]) {
+		readSite(ctx, group, t.quiet(), path, &missing, func(all *fromNodes[[]admin.SessionState]) {
 			rows := rowsOf(all, func(row *admin.SessionState) *string { return &row.Node })
 			s.Sessions, _ = admin.SessionFields.First(rows, sessions.Order) // the nodes have taken the order
 		})
 	}
 	group.Go(func() error { return t.quiet().get(ctx, admin.PathServers, &s.States) })
 	group.Go(func() error { return t.quiet().get(ctx, admin.PathNames, &names) })
-	err = group.Wait()
-	s.Node = siteName(names.Node, others)
-	s.Missing = missingIn(missing)
-	return s, err
+	if err = group.Wait(); err != nil {
+		return s, err
+	}
+	t.figures = figures
+	s.Trend, s.Servers, s.Verbs = figures.trend, figures.servers, figures.verbs
+	s.Node = siteName(names.Node, figures.others)
+	s.Missing = missingIn(append(figures.missing[:], missing))
+	return s, nil
+}
+
+// readFigures reads figures of all nodes.
+func (t *topSource) readFigures(ctx context.Context, group *errgroup.Group, f *topFigures) {
+	readSite(ctx, group, t.quiet(), topTrend, &f.missing[0], func(all *fromNodes[admin.StatsSeries]) {
+		f.trend = mergedSeries(all, topStep)
+	})
+	readSite(ctx, group, t.quiet(), topServers, &f.missing[1], func(all *fromNodes[admin.StatsFigures]) {
+		f.servers = siteFigures(all)
+	})
+	readSite(ctx, group, t.quiet(), topVerbs, &f.missing[2], func(all *fromNodes[admin.StatsFigures]) {
+		f.others = len(all.answers) - 1
+		f.verbs = siteFigures(all)
+	})
 }
 
 // readSite reads the answers of all nodes at a path, and has take use them. It notes which are missing.
@@ -155,7 +182,7 @@ func missingIn(answers [][]missingNode) (all []string) {
 }
 
 // Do implements top.Source.
-func (t topSource) Do(ctx context.Context, a top.Action) (done string, err error) {
+func (t *topSource) Do(ctx context.Context, a top.Action) (done string, err error) {
 	switch a.Kind {
 	case top.Kick:
 		which := admin.SessionFilter{User: a.User, Session: a.Session}
@@ -184,7 +211,7 @@ func (t topSource) Do(ctx context.Context, a top.Action) (done string, err error
 
 // quiet returns the command for one request: without notes on the screen, and with memory of its own of what it has
 // noted.
-func (t topSource) quiet() *apiCommand {
+func (t *topSource) quiet() *apiCommand {
 	own := *t.api
 	own.notes = io.Discard
 	return &own
@@ -204,7 +231,7 @@ func changeAll[Answer any](ctx context.Context, api *apiCommand, path string, bo
 }
 
 // print prints what the screen would show. It reads twice, because what users do a second takes two readings.
-func (t topSource) print(ctx context.Context, cmd *cobra.Command, api *apiCommand) error {
+func (t *topSource) print(ctx context.Context, cmd *cobra.Command, api *apiCommand) error {
 	before, err := t.Read(ctx, &admin.SessionQuery{})
 	if err != nil {
 		return err

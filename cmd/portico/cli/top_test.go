@@ -28,7 +28,7 @@ func TestTopActions(t *testing.T) {
 		fmt.Fprint(w, answers[r.URL.Path])
 	}))
 	defer server.Close()
-	source := topSource{&apiCommand{output: &output{}, admin: server.URL, notes: io.Discard, site: true}}
+	source := &topSource{api: &apiCommand{output: &output{}, admin: server.URL, notes: io.Discard, site: true}}
 	for _, c := range []struct {
 		action      top.Action
 		asked, done string
@@ -72,6 +72,10 @@ func TestTopOfSite(t *testing.T) {
 	status, out, errs := site.ask(t, "top", "--once", "-o", "json")
 	if status != StatusBad || strings.Count(errs, "node mx3: no answer within 2s") != 1 {
 		t.Errorf("status %d, %s", status, errs)
+	}
+	if got := strings.Join(site.asked, " "); strings.Count(got, "site/stats") != 3 || // figures change each 5 seconds
+		strings.Count(got, "site/sessions") != 2 {
+		t.Errorf("asked %s", got)
 	}
 	var shown top.Snapshot
 	if err := json.Unmarshal([]byte(out), &shown); err != nil {

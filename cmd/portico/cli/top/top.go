@@ -71,10 +71,13 @@ type Options struct {
 	Now      func() time.Time
 }
 
+// framesPerSecond is how often the library looks for changes to draw. Its default of 60 wakes an idle screen too often.
+const framesPerSecond = 10
+
 // Run shows the screen until the person quits, or ctx ends.
 func Run(ctx context.Context, o Options, more ...tea.ProgramOption) error {
 	options := append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out),
-		tea.WithoutSignalHandler()}, more...)
+		tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)}, more...)
 	m := newModel(o)
 	m.ctx = ctx
 	_, err := tea.NewProgram(m, options...).Run()
