@@ -83,6 +83,23 @@ func TestStats(t *testing.T) {
 	}
 }
 
+// Each percentile is that of its name.
+func TestPercentiles(t *testing.T) {
+	var r history.Row
+	for took, n := range map[time.Duration]int{time.Millisecond: 90, 100 * time.Millisecond: 7, time.Second: 3} {
+		for range n {
+			r.Times.Observe(int64(took))
+		}
+	}
+	row := statsRow("mbx1", &r)
+	for _, c := range []struct{ got, want float64 }{{row.P50, 0.001}, {row.P95, 0.1}, {row.P99, 1},
+		{row.Mean, 0.0379}} {
+		if c.got < c.want/1.2 || c.got > c.want*1.2 {
+			t.Errorf("%v s, want %v: %+v", c.got, c.want, row)
+		}
+	}
+}
+
 func TestStatsSeries(t *testing.T) {
 	c := &fixedStats{windows: []history.Window{aWindow(20*time.Second, 10*time.Second, 1, "FETCH"),
 		aWindow(10*time.Second, 0, 2, "FETCH")}}

@@ -43,7 +43,9 @@ func (b *busySite) work() {
 // With 200 servers and 30 verbs that are all in use, the history never takes more than its limit, the latest minutes
 // have all samples, older ones are coarser, and no command is lost before the oldest samples are.
 func TestBound(t *testing.T) {
-	const limit, records = 2 << 20, 90 // an eighth of the limit and of the time
+	// An eighth of the limit and of the time, where the same rules apply. A whole hour takes half a minute of two busy
+	// processors even without the race detector; BenchmarkHour fills it.
+	const limit, records = 2 << 20, 90
 	b := newBusySite(limit, 200, 30)
 	for range records {
 		b.work()

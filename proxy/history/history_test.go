@@ -199,3 +199,22 @@ func TestServersComeAndGo(t *testing.T) {
 		t.Errorf("later: %s", got)
 	}
 }
+
+// Where samples are merged, sessions and queued commands are those at the end, also of a server that is idle then.
+func TestMergedGauges(t *testing.T) {
+	s := newSite(1 << 20)
+	s.counts.Of(Server, "mbx1").Traffic = relay.Traffic{Sessions: 5, Queued: 1, ClientBytes: 10}
+	s.counts.Of(Server, "mbx2").Sessions = 3
+	s.record(Interval)
+	s.counts.Of(Server, "mbx1").Sessions, s.counts.Of(Server, "mbx1").Queued = 0, 0
+	s.counts.Of(Server, "mbx2").Sessions = 4
+	s.record(Interval)
+	if !s.coarsen() || len(s.samples) != 1 {
+		t.Fatalf("%d samples", len(s.samples))
+	}
+	want := "mbx1: 0 sessions, 0 queued, 10+0 bytes, map[], 0 commands in 0s; " +
+		"mbx2: 4 sessions, 0 queued, 0+0 bytes, map[], 0 commands in 0s; "
+	if got := shown(s.window(t, Query{Since: time.Minute})); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
