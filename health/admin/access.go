@@ -124,7 +124,12 @@ func (d *endpoint) guard(next http.Handler) http.Handler {
 		case new(http.CrossOriginProtection).Check(r) != nil:
 			d.server.refuse(w, r, by, KindForbidden, "a web page of another site may change nothing here")
 		case by.may >= needed(r):
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, by)))
+			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, by))
+			if lasts(r) {
+				d.whileAllowed(w, r, next)
+				return
+			}
+			next.ServeHTTP(w, r)
 		case !by.known:
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			d.server.refuse(w, r, by, KindUnauthenticated,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -270,4 +271,66 @@ func TestSlowRequests(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A stream ends soon after its sender may not have it any more: the token is withdrawn or has expired, also if the
+// client does not read. It goes on as long as the token counts.
+func TestStreamsEndWithTheirTokens(t *testing.T) {
+	for name, lose := range map[string]func(s *Server, tokens []Token){
+		"withdrawn": func(s *Server, _ []Token) { s.Reload(Access{KnownOnly: true}) },
+		"expired": func(s *Server, tokens []Token) {
+			tokens[0].Expires = time.Now().Add(-time.Second)
+			s.Reload(Access{KnownOnly: true, Tokens: tokens})
+		},
+		"may do less": func(s *Server, tokens []Token) {
+			tokens[0].May = MayNothing
+			s.Reload(Access{KnownOnly: true, Tokens: tokens})
+		},
+	} {
+		for _, path := range []string{PathEvents + "?path=" + PathSessions, "/nodes/mx2" + PathLogStream} {
+			t.Run(name+" "+path, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { streamEnds(t, path, lose) })
+			})
+		}
+	}
+}
+
+func streamEnds(t *testing.T, path string, lose func(s *Server, tokens []Token)) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ln := pipes{conns: make(chan net.Conn), done: ctx, close: cancel}
+	lasting := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	server, err := New(Options{Gatherer: prometheus.NewRegistry(), API: (&noted{}).api(),
+		Access: Access{KnownOnly: true, Tokens: slices.Clone(allTokens)},
+		Node:   func(string) (http.Handler, error) { return lasting, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go server.Serve(ln)
+	near, err := ln.dial(ctx, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan time.Time, 1)
+	go func() {
+		io.Copy(io.Discard, near)
+		ended <- time.Now()
+	}()
+	fmt.Fprintf(near, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n\r\n", path, changes)
+	time.Sleep(time.Minute)
+	if len(ended) > 0 {
+		t.Error("the stream ends though its token counts")
+	}
+	lost := time.Now()
+	lose(server, slices.Clone(allTokens))
+	time.Sleep(2 * judgeEach)
+	if len(ended) == 0 {
+		t.Error("the stream goes on")
+	} else if took := (<-ended).Sub(lost); took > judgeEach {
+		t.Errorf("it ended after %v", took)
+	}
+	near.Close()
+	server.Shutdown(t.Context())
 }
