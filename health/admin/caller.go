@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+	"unicode"
 )
 
 // Right is what somebody may do here.
@@ -120,13 +120,19 @@ func behalf(r *http.Request) string {
 	if who == "" {
 		return ""
 	}
-	printable := func(c rune) rune {
-		if c < ' ' || c == ',' || c == 0x7f || c == utf8.RuneError {
+	return " for " + strings.ReplaceAll(oneLine(who, maxBehalf), ",", "?")
+}
+
+// oneLine returns a text of another node as one line of at most so many bytes, without characters that could change
+// how the rest of the line looks.
+func oneLine(text string, most int) string {
+	text = strings.ToValidUTF8(text[:min(len(text), most)], "")
+	return strings.Map(func(c rune) rune {
+		if c != ' ' && !unicode.IsPrint(c) {
 			return '?'
 		}
 		return c
-	}
-	return " for " + strings.ToValidUTF8(strings.Map(printable, who[:min(len(who), maxBehalf)]), "")
+	}, text)
 }
 
 // process says who is at the other end of the socket. Portico's own user and root may do everything; the file's mode

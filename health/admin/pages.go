@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portico/health/exposition"
+	"portico/health/turns"
 )
 
 // Check is one thing that must be so before clients should be sent here, or that is wrong though they should.
@@ -46,7 +47,7 @@ func pages(o Options) http.Handler {
 	}
 	o.API.pages(mux)
 	describe(mux)
-	(&fanOut{name: o.Name, here: mux, others: o.Others, turns: make(chan struct{}, maxSiteAtOnce)}).routes()
+	(&fanOut{name: o.Name, here: mux, others: o.Others, turns: turns.New(maxSiteAtOnce)}).routes()
 	if o.Node != nil {
 		mux.HandleFunc(nodePages+"{node}/", func(w http.ResponseWriter, r *http.Request) {
 			passOn(w, r, func(name string) (http.Handler, error) {
@@ -113,7 +114,7 @@ func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/fleet"
+	"portico/health/turns"
 )
 
 // PathSite begins the paths that ask all nodes: PathSite and what follows PathNames' prefix, such as
@@ -32,6 +34,7 @@ const (
 	maxSiteAnswer  = 60 << 20         // of all nodes together, in bytes; each has an equal share
 	maxSiteAtOnce  = 8                // questions that are being answered; others wait
 	maxSiteProblem = 1 << 10          // of the words of another node about an error, in bytes
+	maxSiteDepth   = 64               // of lists and objects in each other in an answer
 )
 
 // siteChanges are the changes that can be sent to all nodes: those that concern each node's own sessions and sign-ins.
@@ -55,7 +58,7 @@ type fanOut struct {
 	name   string              // of this node
 	here   *http.ServeMux      // answers as this node
 	others func() []fleet.Node // nil: there are none
-	turns  chan struct{}       // holds one for each question that is being answered
+	turns  *turns.Turns
 }
 
 // routes adds the questions to all nodes to the pages.
@@ -73,19 +76,24 @@ func (f *fanOut) serve(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	select {
-	case f.turns <- struct{}{}:
-		defer func() { <-f.turns }()
-	case <-r.Context().Done():
+	turn := f.turns.Take(r.Context())
+	if turn == nil {
 		return
 	}
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(moveTime + writeTimeout))
+	defer turn.Done()
+	out := http.NewResponseController(w)
+	out.SetWriteDeadline(time.Time{})
 	nodes := f.nodes(q.Method)
 	asked := fleet.Ask(r.Context(), nodes, q, maxSiteAnswer/len(nodes))
-	answers := SiteAnswer{}
-	for i, a := range asked {
-		answers.Nodes = append(answers.Nodes, nodeAnswer(a, nodes[i].Timeout))
+	answers, form := SiteAnswer{}, byte(0)
+	if here := asked[0]; here.Err == nil && here.Status == http.StatusOK {
+		form = formOf(here.Body)
 	}
+	for i, a := range asked {
+		answers.Nodes = append(answers.Nodes, nodeAnswer(a, nodes[i].Timeout, form))
+	}
+	out.SetWriteDeadline(time.Now().Add(writeTimeout))
+	turn.Sending(func() { out.SetWriteDeadline(time.Now()) })
 	reply(w, answers, nil)
 }
 
@@ -142,8 +150,9 @@ func (f *fanOut) question(w http.ResponseWriter, r *http.Request) (q fleet.Quest
 	return q, nil
 }
 
-// nodeAnswer is a node's answer as the API shows it. What another node sends may be anything.
-func nodeAnswer(a fleet.Answer, timeout time.Duration) NodeAnswer {
+// nodeAnswer is a node's answer as the API shows it. What another node sends may be anything. form is that of this
+// node's answer, 0 if there is none.
+func nodeAnswer(a fleet.Answer, timeout time.Duration, form byte) NodeAnswer {
 	shown := NodeAnswer{Node: a.Node}
 	switch {
 	case errors.Is(a.Err, fleet.ErrTimeout):
@@ -152,12 +161,46 @@ func nodeAnswer(a fleet.Answer, timeout time.Duration) NodeAnswer {
 		shown.Problem = siteProblem(KindRefused, "the answer is too large: give a filter or a limit")
 	case a.Err != nil:
 		shown.Problem = siteProblem(KindUnreachable, a.Err.Error())
-	case a.Status == http.StatusOK && json.Valid(a.Body):
-		shown.Answer = a.Body
+	case a.Status == http.StatusOK && isAnswer(a.Body, form):
+		shown.Answer = bytes.ToValidUTF8(a.Body, []byte("\uFFFD"))
 	default:
 		shown.Problem = problemOfNode(a)
 	}
 	return shown
+}
+
+// isAnswer says whether a text is JSON of a form, and one that an answer to all nodes can hold: a program that reads it
+// has a limit for the depth, and would lose the answers of all nodes.
+func isAnswer(text []byte, form byte) bool {
+	return json.Valid(text) && depth(text) <= maxSiteDepth && (form == 0 || formOf(text) == form)
+}
+
+// formOf is the first character of JSON: that of a list, an object or something else.
+func formOf(text []byte) byte {
+	if text = bytes.TrimSpace(text); len(text) == 0 {
+		return 0
+	}
+	return text[0]
+}
+
+// depth returns how many lists and objects of a JSON text are in each other.
+func depth(text []byte) (deepest int) {
+	level, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\': // only in quotes
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[', c == '{':
+			level++
+			deepest = max(deepest, level)
+		case c == ']', c == '}':
+			level--
+		}
+	}
+	return deepest
 }
 
 // problemOfNode is what a node has answered instead of what was asked.
@@ -169,7 +212,7 @@ func problemOfNode(a fleet.Answer) *Problem {
 		return siteProblem(KindUnreachable, fmt.Sprintf("it is another version of Portico, or not Portico: it answers "+
 			"%d %s", a.Status, http.StatusText(a.Status)))
 	}
-	detail = strings.ToValidUTF8(detail[:min(len(detail), maxSiteProblem)], "")
+	detail = oneLine(detail, maxSiteProblem)
 	detail = strings.TrimPrefix(detail, "node "+a.Node+": ") // from the way to it
 	if said.Kind == KindUnauthenticated || said.Kind == KindForbidden {
 		detail = "it does not accept the token that the configuration has for it: " + detail

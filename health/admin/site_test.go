@@ -8,15 +8,19 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"portico/backend/backendtest/testkit"
 	"portico/fleet"
+	"portico/health/turns"
 )
 
 // siteOf returns the pages of a node mx1 of these parts, with other nodes.
@@ -93,6 +97,11 @@ func TestSite(t *testing.T) {
 		node(t, "foreign", says(404, "404 page not found")),
 		node(t, "empty", says(200, "")),
 		node(t, "problem", says(200, old)),
+		node(t, "null", says(200, "null")),
+		node(t, "deep", says(200, strings.Repeat("[", 9999)+strings.Repeat("]", 9999))),
+		node(t, "flat", says(200, "["+strings.Repeat(`["\"["],`, 2*maxSiteDepth)+`"\u005b\\"]`)),
+		node(t, "bytes", says(200, "[\"a\xffb\"]")),
+		node(t, "screen", says(500, `{"detail":"\u001b[2J\u202e\nportico: all is well","kind":"failed"}`)),
 		node(t, "long", says(409, long)),
 		{Name: "mx1", Handler: http.HandlerFunc(says(500, "this node is not asked twice"))},
 	}
@@ -103,7 +112,8 @@ func TestSite(t *testing.T) {
 		"token!unauthenticated:it does not accept the token that the configuration has for it: this request needs",
 		"garbage!unreachable:it is another version of Portico, or not Portico: it answers 200 OK",
 		"foreign!unreachable:it is another version of Portico, or not Portico: it answers 404 Not Found",
-		"empty!unreachable:it is another version", `problem:{"title":`, "long!refused:xxx",
+		"empty!unreachable:it is another version", "problem!unreachable:it is another version", "null!unreachable:it is another version", "deep!unreachable:it is another version", `flat:[["\"["],`,
+		"bytes:[\"a\uFFFDb\"]", "screen!failed:?[2J??portico: all is well", "long!refused:xxx",
 	}
 	if status != http.StatusOK || len(got) != len(want) {
 		t.Fatalf("%d %q", status, got)
@@ -252,4 +262,61 @@ func TestSiteChange(t *testing.T) {
 	if status, _ := send("POST", "/api/v1/site/sessions/kick", token); status != 400 || behalf != "" {
 		t.Errorf("in the name of another one: %d, %q", status, behalf)
 	}
+}
+
+// Readers that do not take their answers keep nobody else from asking: these answers give way.
+func TestSlowReadersOfSite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site := siteOf((&noted{}).api())
+		ended := make(chan struct{}, maxSiteAtOnce)
+		for range maxSiteAtOnce {
+			go func() {
+				site.ServeHTTP(newStuck(), httptest.NewRequest("GET", "/api/v1/site/names", nil))
+				ended <- struct{}{}
+			}()
+		}
+		synctest.Wait()
+		began := time.Now()
+		askAll(t, site, "GET", "/api/v1/site/names", "")
+		if took := time.Since(began); took > turns.Grace || len(ended) != 1 {
+			t.Errorf("asked after %v, and %d answers have given way", took, len(ended))
+		}
+		for range maxSiteAtOnce {
+			<-ended // each has a minute
+		}
+		if took := time.Since(began); took > writeTimeout {
+			t.Errorf("the last took %v", took)
+		}
+	})
+}
+
+// stuck is the connection of a client that does not read. Writing ends at its deadline.
+type stuck struct {
+	*httptest.ResponseRecorder
+	mu       sync.Mutex
+	deadline *time.Timer
+	once     sync.Once
+	over     chan struct{}
+}
+
+func newStuck() *stuck {
+	return &stuck{ResponseRecorder: httptest.NewRecorder(), over: make(chan struct{})}
+}
+
+// SetWriteDeadline is for http.ResponseController.
+func (s *stuck) SetWriteDeadline(at time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deadline != nil {
+		s.deadline.Stop()
+	}
+	if !at.IsZero() {
+		s.deadline = time.AfterFunc(time.Until(at), func() { s.once.Do(func() { close(s.over) }) })
+	}
+	return nil
+}
+
+func (s *stuck) Write([]byte) (int, error) {
+	<-s.over
+	return 0, os.ErrDeadlineExceeded
 }

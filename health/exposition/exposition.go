@@ -4,32 +4,40 @@ package exposition
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/rs/zerolog"
+
+	"portico/health/turns"
 )
 
 // maxScrapes at once: each holds a copy of every counter, and its page.
 const maxScrapes = 4
 
+// maxWait is how long a scrape waits for others.
+const maxWait = 5 * time.Second
+
 // Page is /metrics. It does what the client library's promhttp does, in less than half the time: a busy front end has
 // hundreds of histograms, which [histogramText] writes, and the page goes out in one piece, where net/http sends 4 KB
 // at a time.
 type Page struct {
-	from prometheus.Gatherer
-	log  zerolog.Logger
-	room chan *bytes.Buffer // one for each scrape there may be at once
+	from  prometheus.Gatherer
+	log   zerolog.Logger
+	turns *turns.Turns
+	room  chan *bytes.Buffer // one for each scrape there may be at once
 }
 
 // New returns the page of what from gathers.
 func New(from prometheus.Gatherer, log zerolog.Logger) *Page {
-	p := &Page{from, log, make(chan *bytes.Buffer, maxScrapes)}
+	p := &Page{from, log, turns.New(maxScrapes), make(chan *bytes.Buffer, maxScrapes)}
 	for range maxScrapes {
 		p.room <- new(bytes.Buffer)
 	}
@@ -39,17 +47,21 @@ func New(from prometheus.Gatherer, log zerolog.Logger) *Page {
 // ServeHTTP implements http.Handler. The page is not compressed: that took longer than all the rest, and the program
 // has better things to do.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case body := <-p.room:
-		defer func() { p.room <- body }()
-		body.Reset()
-		p.answer(w, r, body)
-	default:
+	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	defer cancel()
+	turn := p.turns.Take(ctx)
+	if turn == nil {
 		http.Error(w, "too many concurrent scrapes", http.StatusServiceUnavailable)
+		return
 	}
+	defer turn.Done()
+	body := <-p.room // there is one for each turn
+	defer func() { p.room <- body }()
+	body.Reset()
+	p.answer(w, r, turn, body)
 }
 
-func (p *Page) answer(w http.ResponseWriter, r *http.Request, body *bytes.Buffer) {
+func (p *Page) answer(w http.ResponseWriter, r *http.Request, turn *turns.Turn, body *bytes.Buffer) {
 	families, err := p.from.Gather()
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	// a collector in trouble must not hide the others
@@ -64,6 +76,7 @@ func (p *Page) answer(w http.ResponseWriter, r *http.Request, body *bytes.Buffer
 	h.Set("Content-Type", string(format))
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("Vary", "Accept")
+	turn.Sending(func() { http.NewResponseController(w).SetWriteDeadline(time.Now()) })
 	body.WriteTo(w)
 }
 

@@ -6,10 +6,13 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -185,7 +188,9 @@ func (w waiting) Gather() ([]*dto.MetricFamily, error) {
 	return nil, nil
 }
 
-func TestScrapesAreBounded(t *testing.T) {
+func TestScrapesAreBounded(t *testing.T) { synctest.Test(t, scrapesAreBounded) }
+
+func scrapesAreBounded(t *testing.T) {
 	w := waiting{make(chan struct{}), make(chan struct{})}
 	page := New(w, zerolog.Nop())
 	read := func() int {
@@ -207,4 +212,46 @@ func TestScrapesAreBounded(t *testing.T) {
 			t.Errorf("%d", code)
 		}
 	}
+}
+
+// Scrapers that do not read keep no other from its page.
+func TestSlowScrapersGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page := New(everything(), zerolog.Nop())
+		stuck := make(chan *stuckWriter, maxScrapes)
+		for range maxScrapes {
+			w := &stuckWriter{httptest.NewRecorder(), make(chan struct{})}
+			stuck <- w
+			go page.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		}
+		synctest.Wait()
+		answer := httptest.NewRecorder()
+		page.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+		if answer.Code != http.StatusOK {
+			t.Errorf("%d %s", answer.Code, answer.Body)
+		}
+		for range maxScrapes {
+			(<-stuck).SetWriteDeadline(time.Time{})
+		}
+	})
+}
+
+// stuckWriter is the connection of a client that does not read, until the deadline is set.
+type stuckWriter struct {
+	*httptest.ResponseRecorder
+	over chan struct{}
+}
+
+func (w *stuckWriter) SetWriteDeadline(time.Time) error {
+	select {
+	case <-w.over:
+	default:
+		close(w.over)
+	}
+	return nil
+}
+
+func (w *stuckWriter) Write([]byte) (int, error) {
+	<-w.over
+	return 0, os.ErrDeadlineExceeded
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -47,8 +48,9 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 				admin.PassOn(r.Out, r.In.Context(), nodeName())
 			},
 			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true,
-				ResponseHeaderTimeout: nodeAnswers},
-			ErrorLog: log.New(io.Discard, "", 0), // the answer says it
+				ResponseHeaderTimeout: nodeAnswers, MaxResponseHeaderBytes: maxNodeHeader},
+			ModifyResponse: onlyAnswer,
+			ErrorLog:       log.New(io.Discard, "", 0), // the answer says it
 			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 				admin.Refuse(w, admin.Of(admin.KindUnreachable,
 					fmt.Errorf("node %s: %w", name, secret.WithoutURL(err))))
@@ -78,6 +80,27 @@ func nodeAccess(node configs.Node) (token secret.Value, trust *tls.Config, err e
 		trust.Certificates = []tls.Certificate{cert}
 	}
 	return token, trust, nil
+}
+
+// maxNodeHeader bounds the header of another node's answer, in bytes.
+const maxNodeHeader = 16 << 10
+
+// passedOn are the fields of another node's header that are passed on. Others would let it set cookies, for example, in
+// the browser of whoever asks.
+var passedOn = []string{"Allow", "Content-Length", "Content-Type", "Etag"}
+
+// onlyAnswer takes all from another node's response that is no answer of the API. A browser or a command must not
+// follow its redirections, and its 401 is about the token for it and not about the sender of the request.
+func onlyAnswer(response *http.Response) error {
+	switch status := response.StatusCode; {
+	case status == http.StatusUnauthorized:
+		return errors.New("it does not accept the token or the certificate that the configuration has for it")
+	case status < http.StatusOK, status >= 300 && status < 400, status == http.StatusProxyAuthRequired:
+		return fmt.Errorf("it is another version of Portico, or not Portico: it answers %d %s", status,
+			http.StatusText(status))
+	}
+	maps.DeleteFunc(response.Header, func(field string, _ []string) bool { return !slices.Contains(passedOn, field) })
+	return nil
 }
 
 // node returns the way to another node.

@@ -2,15 +2,21 @@ package node
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
+	"portico/configs"
 )
 
 // Another node is asked through this one, with its own token, and a global override reaches both; nobody gets in by
@@ -223,5 +229,58 @@ func TestNodesByCertificate(t *testing.T) {
 	if got := r.asks(t, cli.StatusFailed, "server", "unblock", "mbx1", "--node", "mx2"); !strings.Contains(got,
 		"certificate mx7 may not do that here") {
 		t.Error(got)
+	}
+}
+
+// What another node sends is passed on only as far as it is an answer of the API: nothing of it acts in the browser of
+// whoever asks, and its 401 is not theirs.
+func TestAnswersOfForeignNodes(t *testing.T) {
+	testkit.NoLeaks(t)
+	respond := map[string]http.HandlerFunc{
+		"/fine": func(w http.ResponseWriter, _ *http.Request) {
+			for _, field := range []string{"Set-Cookie", "Refresh", "Clear-Site-Data", "Www-Authenticate", "Location",
+				"Access-Control-Allow-Origin", "Strict-Transport-Security", "Server", "Link"} {
+				w.Header().Set(field, "x")
+			}
+			w.Header().Set("ETag", `"1"`)
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, "[]")
+		},
+		"/moved": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", 307) },
+		"/who":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) },
+		"/proxy": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) },
+		"/long": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Long", strings.Repeat("x", 2*maxNodeHeader))
+		},
+	}
+	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		respond[r.URL.Path](w, r)
+	}))
+	defer foreign.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("of-the-foreign-node\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ways, err := newNodes(&configs.Config{Nodes: map[string]configs.Node{
+		"mx2": {Address: foreign.URL, TokenFile: token}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/fine": "200 []", "/moved": "502 it answers 307", "/proxy": "502 it answers 407",
+		"/who":  "502 it does not accept the token or the certificate that the configuration has for it",
+		"/long": "502 server response headers exceeded",
+	} {
+		answer := httptest.NewRecorder()
+		ways["mx2"].ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+		status, words, _ := strings.Cut(want, " ")
+		if strconv.Itoa(answer.Code) != status || !strings.Contains(answer.Body.String(), words) {
+			t.Errorf("%s: %d %s, want %s", path, answer.Code, answer.Body, want)
+		}
+		for field := range answer.Header() {
+			if !slices.Contains([]string{"Content-Length", "Content-Type", "Etag"}, field) {
+				t.Errorf("%s: %s is passed on", path, field)
+			}
+		}
 	}
 }
