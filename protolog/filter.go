@@ -20,6 +20,16 @@ type Filter struct {
 	Slower  time.Duration `json:"slower,omitempty"`  // only commands with at least this server time, in nanoseconds
 }
 
+// ErrFilter is the error of a filter with a value that none can have.
+var ErrFilter = errors.New("not a filter")
+
+// filterError says what is wrong with a filter. It is ErrFilter.
+type filterError struct{ error }
+
+func (filterError) Is(target error) bool { return target == ErrFilter }
+
+func badFilter(format string, args ...any) error { return filterError{fmt.Errorf(format, args...)} }
+
 // maxPattern bounds each text of a filter, in bytes.
 const maxPattern = 256
 
@@ -36,13 +46,13 @@ func (f Filter) compile() (filter, error) {
 	for name, text := range map[string]string{"user": f.User, "server": f.Server, "session": f.Session,
 		"command": f.Command} {
 		if len(text) > maxPattern {
-			return c, fmt.Errorf("%s: longer than %d bytes", name, maxPattern)
+			return c, badFilter("%s: longer than %d bytes", name, maxPattern)
 		}
 	}
 	c.User, c.Command, c.Session = strings.ToLower(f.User), strings.ToLower(f.Command), strings.ToLower(f.Session)
 	c.uid = "uid " + c.Command
 	if f.Slower < 0 {
-		return c, fmt.Errorf("slower: %v is negative", f.Slower)
+		return c, badFilter("slower: %v is negative", f.Slower)
 	}
 	if f.IP == "" {
 		return c, nil
@@ -60,9 +70,9 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 	addr, err := netip.ParseAddr(text)
 	switch {
 	case err != nil && strings.Contains(text, "@"): // it may be a URL with a password
-		return netip.Prefix{}, errors.New("ip: the value is neither an address nor a network such as 192.0.2.0/24")
+		return netip.Prefix{}, badFilter("ip: the value is neither an address nor a network such as 192.0.2.0/24")
 	case err != nil:
-		return netip.Prefix{}, fmt.Errorf("ip: %q is neither an address nor a network such as 192.0.2.0/24", text)
+		return netip.Prefix{}, badFilter("ip: %q is neither an address nor a network such as 192.0.2.0/24", text)
 	}
 	addr = addr.Unmap().WithZone("")
 	return netip.PrefixFrom(addr, addr.BitLen()), nil

@@ -80,6 +80,7 @@ var kinds = []struct {
 	{backend.ErrUserName, KindInvalid},
 	{store.ErrConflict, KindConflict},
 	{store.ErrClosed, KindUnavailable},
+	{protolog.ErrFilter, KindInvalid},
 	{protolog.ErrTooMany, KindUnavailable},
 	{protolog.ErrClosed, KindUnavailable},
 	{context.DeadlineExceeded, KindUnavailable},

@@ -32,6 +32,8 @@ func TestKinds(t *testing.T) {
 		{backend.ErrUserName, KindInvalid},
 		{store.ErrConflict, KindConflict},
 		{store.ErrClosed, KindUnavailable},
+		{protolog.CheckRule(protolog.Filter{Slower: -1}), KindInvalid},
+		{protolog.CheckRule(protolog.Filter{IP: "1"}), KindInvalid},
 		{protolog.ErrTooMany, KindUnavailable},
 		{protolog.ErrClosed, KindUnavailable},
 		{context.DeadlineExceeded, KindUnavailable},

@@ -9,6 +9,7 @@ import (
 
 	"portico/backend"
 	"portico/configs"
+	"portico/health/admin"
 )
 
 // triesToApply is how often a change is prepared again because another came first.
@@ -57,7 +58,8 @@ func (s *service) apply(
 		}
 		done()
 	}
-	return fmt.Errorf("nothing was changed, since %d other changes came first", triesToApply)
+	return admin.Of(admin.KindConflict, fmt.Errorf("nothing was changed, since %d other changes came first",
+		triesToApply))
 }
 
 // commit puts next in force instead of current, or leaves current in force and the store as it was. The settings come

@@ -160,7 +160,8 @@ func (c logAPI) On(ctx context.Context, f protolog.Filter, d time.Duration) (was
 		return nil, rule, err
 	}
 	if d < 0 || d > longestRule {
-		return nil, rule, fmt.Errorf("for: %v is out of range: give 0 to %v", d, longestRule)
+		return nil, rule, admin.Of(admin.KindInvalid,
+			fmt.Errorf("for: %v is out of range: give 0 to %v", d, longestRule))
 	}
 	done, err := c.s.config.change(ctx) // two requests with one filter are one rule
 	if err != nil {
