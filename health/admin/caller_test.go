@@ -227,8 +227,19 @@ func (watched) Tail(protolog.Filter, protolog.Format) (*protolog.Tail, error) {
 // Those who watch over TCP leave places to the socket.
 func TestWatchersOverTCP(t *testing.T) {
 	s := open(t, testkit.Listen(t), Options{API: API{Log: watched{}}}, nil)
-	for range maxRemoteWatchers {
-		s.server.remote <- struct{}{}
+	for _, by := range []string{"token ann", "token bob"} {
+		for range maxRemoteWatchers / 2 {
+			if !s.server.remote.take(by) {
+				t.Errorf("%s has no half of the places", by)
+			}
+		}
+	}
+	s.server.remote.leave("token ann")
+	if s.server.remote.take("token bob") {
+		t.Error("one caller has more than half of the places")
+	}
+	if !s.server.remote.take("token ann") {
+		t.Error("a place that is free is not given away")
 	}
 	if _, body, _ := s.get(t, "http", "localhost", PathLogStream, ""); !strings.Contains(body,
 		protolog.ErrTooMany.Error()) {
@@ -242,7 +253,7 @@ func TestWatchersOverTCP(t *testing.T) {
 	if got := ask(t, ln.Addr().String(), "GET", PathLogStream); got != "503" {
 		t.Errorf("over the socket: %s", got)
 	}
-	<-s.server.remote
+	s.server.remote.leave("token ann")
 	if _, body, _ := s.get(t, "http", "localhost", PathLogStream, ""); !strings.Contains(body,
 		protolog.ErrClosed.Error()) {
 		t.Errorf("with a place: %s", body)

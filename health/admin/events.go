@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"reflect"
 	"strings"
 	"sync"
@@ -49,8 +50,10 @@ var followed = map[string]time.Duration{
 const (
 	siteInterval      = 2 * time.Second // a question to all nodes is asked no more often
 	maxEventStreams   = 32
-	maxFollowed       = 16 // requests of a stream
-	maxFollowedBody   = 2 << 20
+	maxFeeds          = 64                    // requests of all streams; their answers are in memory
+	maxFollowed       = 16                    // requests of a stream
+	maxFollowedBody   = 1 << 20               // bytes
+	maxAtOnce         = 16                    // requests that are made at the same time
 	followTimeout     = 10 * time.Second      // of one request
 	updateInterval    = time.Second           // updates of a stream come no closer
 	gatherDelay       = 50 * time.Millisecond // answers that come so close together are one update
@@ -65,16 +68,18 @@ type FollowedAnswer struct {
 	Body   json.RawMessage `json:"body"` // the answer, or with another status than 200 a Problem
 }
 
-// events makes the requests that streams follow, each once for all streams, and none that nobody follows.
+// events makes the requests that streams follow, each once for all streams, and none that nobody follows. One caller
+// may have half of the streams, and of the requests: the others are for everybody else.
 //
 // A feed has a goroutine, poll: follow starts it for the first follower, leave ends it after the last one, and end ends
 // and awaits all. A stream has none of its own: send runs in its HTTP request.
 type events struct {
-	mux   *http.ServeMux // answers them; routes sets it
-	slots chan struct{}  // of streams
-	ended chan struct{}  // closed by end
-	once  sync.Once
-	work  sync.WaitGroup // poll of each feed
+	mux    *http.ServeMux // answers them; routes sets it
+	slots  *shares        // of streams
+	asking chan struct{}  // has one for each request that is being made
+	ended  chan struct{}  // closed by end
+	once   sync.Once
+	work   sync.WaitGroup // poll of each feed
 
 	mu    sync.Mutex
 	feeds map[string]*feed // by path
@@ -82,22 +87,27 @@ type events struct {
 
 // feed makes one request again and again.
 type feed struct {
-	path      string
-	interval  time.Duration
-	cancel    context.CancelFunc
-	event     []byte // the latest answer; nil before the first. Never changed in place. events.mu guards it
+	path     string
+	interval time.Duration
+	by       string // the caller who was first to follow it
+	cancel   context.CancelFunc
+
+	// events.mu guards the rest
+	event     []byte // the latest answer; nil before the first. Never changed in place
+	version   int    // counts answers that differ from the one before
 	followers map[*eventStream]struct{}
 }
 
 // eventStream is what one client follows.
 type eventStream struct {
+	by   string        // the client
 	wake chan struct{} // a feed has another answer
-	sent map[*feed][]byte
+	sent map[*feed]int // the versions that the client has; events.mu guards them
 }
 
 func newEvents() *events {
-	return &events{slots: make(chan struct{}, maxEventStreams), ended: make(chan struct{}),
-		feeds: make(map[string]*feed)}
+	return &events{slots: newShares(maxEventStreams), asking: make(chan struct{}, maxAtOnce),
+		ended: make(chan struct{}), feeds: make(map[string]*feed)}
 }
 
 // routes adds events to the pages.
@@ -113,10 +123,10 @@ func eventRoutes(api huma.API, e *events) {
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[FollowedAnswer](), true, "")
 	op.Responses["200"] = &huma.Response{Description: "Events.", Content: map[string]*huma.MediaType{
 		"text/event-stream": {Schema: schema}}}
-	huma.Register(api, op, func(_ context.Context, in *struct {
+	huma.Register(api, op, func(ctx context.Context, in *struct {
 		Path []string `query:"path,explode" required:"true" doc:"The paths of the requests to follow"`
 	}) (*huma.StreamResponse, error) {
-		stream, err := e.follow(in.Path)
+		stream, err := e.follow(Who(ctx), in.Path)
 		if err != nil {
 			return nil, problemOf(err)
 		}
@@ -128,8 +138,8 @@ func eventRoutes(api huma.API, e *events) {
 	})
 }
 
-// follow begins a stream.
-func (e *events) follow(paths []string) (*eventStream, error) {
+// follow begins a stream of a caller.
+func (e *events) follow(by string, paths []string) (*eventStream, error) {
 	if len(paths) > maxFollowed {
 		return nil, Of(KindInvalid, fmt.Errorf("a stream follows %d requests at most", maxFollowed))
 	}
@@ -141,40 +151,62 @@ func (e *events) follow(paths []string) (*eventStream, error) {
 		}
 		intervals[path] = interval
 	}
-	select {
-	case e.slots <- struct{}{}:
-	default:
-		return nil, Of(KindUnavailable, errors.New("too many streams of events are open"))
-	}
-	stream := &eventStream{wake: make(chan struct{}, 1), sent: make(map[*feed][]byte)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if !e.room(by, intervals) {
+		return nil, Of(KindUnavailable, errors.New("too many requests are followed"))
+	}
+	if !e.slots.take(by) {
+		return nil, Of(KindUnavailable, errors.New("too many streams of events are open"))
+	}
+	stream := &eventStream{by: by, wake: make(chan struct{}, 1), sent: make(map[*feed]int)}
 	for path, interval := range intervals {
 		f := e.feeds[path]
 		if f == nil {
 			ctx, cancel := context.WithCancel(context.Background())
-			f = &feed{path: path, interval: interval, cancel: cancel, followers: make(map[*eventStream]struct{})}
+			f = &feed{path: path, interval: interval, by: by, cancel: cancel,
+				followers: make(map[*eventStream]struct{})}
 			e.feeds[path] = f
 			e.work.Go(func() { e.poll(ctx, f) })
 		}
 		f.followers[stream] = struct{}{}
-		stream.sent[f] = nil
-		if f.event != nil {
+		stream.sent[f] = 0
+		if f.version > 0 {
 			stream.wakeUp()
 		}
 	}
 	return stream, nil
 }
 
+// room says whether a caller's requests may be followed: those that nobody follows yet are not too many. The caller of
+// room holds mu.
+func (e *events) room(by string, paths map[string]time.Duration) bool {
+	begun, added := 0, 0
+	for _, f := range e.feeds {
+		if f.by == by {
+			begun++
+		}
+	}
+	for path := range paths {
+		if e.feeds[path] == nil {
+			added++
+		}
+	}
+	return added == 0 || len(e.feeds)+added <= maxFeeds && begun+added <= maxFeeds/2
+}
+
 // interval says how often a request is made that is followed.
-func (e *events) interval(path string) (time.Duration, error) {
-	if inner, ok := strings.CutPrefix(path, PathSite); ok {
+func (e *events) interval(asked string) (time.Duration, error) {
+	if inner, ok := strings.CutPrefix(asked, PathSite); ok {
 		interval, err := e.interval(prefix + inner)
 		return max(interval, siteInterval), err
 	}
-	at, err := url.Parse(path)
+	at, err := url.Parse(asked)
 	if err != nil || at.Scheme != "" || at.Host != "" {
-		return 0, Of(KindInvalid, fmt.Errorf("%q is not the path of a request", path))
+		return 0, Of(KindInvalid, fmt.Errorf("%q is not the path of a request", asked))
+	}
+	if at.Path != path.Clean(at.Path) {
+		return 0, Of(KindInvalid, fmt.Errorf("%s cannot be followed", at.Path)) // the mux would redirect it
 	}
 	_, pattern := e.mux.Handler(&http.Request{Method: http.MethodGet, URL: at})
 	for of, interval := range followed {
@@ -196,7 +228,7 @@ func (e *events) leave(stream *eventStream) {
 			delete(e.feeds, f.path)
 		}
 	}
-	<-e.slots
+	e.slots.leave(stream.by)
 }
 
 // poll makes a feed's request until ctx ends.
@@ -208,6 +240,7 @@ func (e *events) poll(ctx context.Context, f *feed) {
 		e.mu.Lock()
 		if !bytes.Equal(f.event, event) {
 			f.event = event
+			f.version++
 			for stream := range f.followers {
 				stream.wakeUp()
 			}
@@ -223,6 +256,12 @@ func (e *events) poll(ctx context.Context, f *feed) {
 
 // ask makes a request, and returns its answer as an event.
 func (e *events) ask(ctx context.Context, path string) []byte {
+	select {
+	case e.asking <- struct{}{}:
+		defer func() { <-e.asking }()
+	case <-ctx.Done():
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callerKey{}, &caller{who: "the console"}), followTimeout)
 	defer cancel()
 	answer := &fleet.Recorder{Limit: maxFollowedBody}
@@ -238,7 +277,7 @@ func (e *events) ask(ctx context.Context, path string) []byte {
 	}
 	data, err := json.Marshal(FollowedAnswer{path, answer.Status(), answer.Body()})
 	if err != nil {
-		return nil // it was no JSON; all that can be followed is
+		return []byte(": no JSON\n\n") // a comment; all that can be followed is JSON
 	}
 	return append(append([]byte("event: answer\ndata: "), data...), "\n\n"...)
 }
@@ -247,7 +286,7 @@ func (e *events) ask(ctx context.Context, path string) []byte {
 func (e *events) send(w http.ResponseWriter, r *http.Request, stream *eventStream) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
-	over, beat := time.NewTimer(streamLifetime), time.NewTicker(heartbeatInterval)
+	began, over, beat := time.Now(), time.NewTimer(streamLifetime), time.NewTicker(heartbeatInterval)
 	defer over.Stop()
 	defer beat.Stop()
 	pause := func(d time.Duration) (ended bool) {
@@ -259,17 +298,30 @@ func (e *events) send(w http.ResponseWriter, r *http.Request, stream *eventStrea
 		}
 		return true
 	}
-	for {
-		text := []byte(": \n\n") // a comment
+	write := func(text []byte) (sent bool) {
+		out.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err := w.Write(text)
+		return err == nil && out.Flush() == nil
+	}
+	for time.Since(began) < streamLifetime { // also if there is always something to send
 		select {
 		case <-stream.wake:
 			if pause(gatherDelay) {
 				return
 			}
-			if text = e.unsent(stream); len(text) == 0 {
-				continue
+			// One at a time: a client that does not read keeps one answer in memory, and not all.
+			for range stream.sent {
+				if text := e.unsent(stream); text != nil && !write(text) {
+					return
+				}
+			}
+			if pause(updateInterval - gatherDelay) {
+				return
 			}
 		case <-beat.C:
+			if !write([]byte(": \n\n")) { // a comment
+				return
+			}
 		case <-over.C:
 			return
 		case <-r.Context().Done():
@@ -277,24 +329,20 @@ func (e *events) send(w http.ResponseWriter, r *http.Request, stream *eventStrea
 		case <-e.ended:
 			return
 		}
-		out.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if _, err := w.Write(text); err != nil || out.Flush() != nil || pause(updateInterval-gatherDelay) {
-			return
-		}
 	}
 }
 
-// unsent returns the answers that a stream has not had.
-func (e *events) unsent(stream *eventStream) (text []byte) {
+// unsent returns an answer that a stream has not had, nil if it has had all.
+func (e *events) unsent(stream *eventStream) []byte {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for f, sent := range stream.sent {
-		if f.event != nil && !bytes.Equal(sent, f.event) {
-			stream.sent[f] = f.event
-			text = append(text, f.event...)
+		if sent != f.version {
+			stream.sent[f] = f.version
+			return f.event
 		}
 	}
-	return text
+	return nil
 }
 
 // wakeUp lets a stream look for answers.

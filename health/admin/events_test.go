@@ -54,7 +54,7 @@ type watcher struct {
 // watch follows paths. The test may read the recorder when ended is closed.
 func watch(t *testing.T, e *events, paths ...string) watcher {
 	t.Helper()
-	stream, err := e.follow(paths)
+	stream, err := e.follow("ann", paths)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestEventsShareRequests(t *testing.T) {
 			t.Errorf("asked %v", api.asked)
 		}
 		time.Sleep(time.Minute)
-		if api.asked[PathSessions] != 11 || len(e.feeds) != 0 || len(e.slots) != 0 {
+		if api.asked[PathSessions] != 11 || len(e.feeds) != 0 || e.slots.taken != 0 {
 			t.Errorf("asked %v when nobody follows; %d feeds are left", api.asked, len(e.feeds))
 		}
 		e.end()
@@ -154,8 +154,8 @@ func TestEventsAreBounded(t *testing.T) {
 		defer e.end()
 		for _, path := range []string{PathStoreEntries, "/metrics", "http://127.0.0.1" + PathSessions,
 			"//x" + PathSessions, PathEvents, SitePath(PathEvents), SitePath(PathSite), "%",
-			"", PathSessions + "/kick"} {
-			if _, err := e.follow([]string{path}); KindOf(err) != KindInvalid {
+			"", PathSessions + "/kick", "/api/v1//sessions"} {
+			if _, err := e.follow("ann", []string{path}); KindOf(err) != KindInvalid {
 				t.Errorf("%q: %v", path, err)
 			}
 		}
@@ -163,14 +163,14 @@ func TestEventsAreBounded(t *testing.T) {
 		for n := range maxFollowed + 1 {
 			many = append(many, fmt.Sprintf("%s?%d", PathSessions, n))
 		}
-		if _, err := e.follow(many); KindOf(err) != KindInvalid {
+		if _, err := e.follow("ann", many); KindOf(err) != KindInvalid {
 			t.Errorf("many: %v", err)
 		}
 		var all []watcher
-		for range maxEventStreams {
+		for range maxEventStreams / 2 {
 			all = append(all, watch(t, e, PathSessions))
 		}
-		if _, err := e.follow([]string{PathSessions}); KindOf(err) != KindUnavailable {
+		if _, err := e.follow("ann", []string{PathSessions}); KindOf(err) != KindUnavailable {
 			t.Errorf("one more stream: %v", err)
 		}
 		time.Sleep(time.Second)
@@ -220,4 +220,90 @@ func TestEventsOverHTTP(t *testing.T) {
 	if lines.Err() != nil {
 		t.Error(lines.Err())
 	}
+}
+
+// One caller cannot take all streams, or have all requests made: another one still finds room. What is over frees it.
+func TestEventsAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := (&countingAPI{}).events()
+		defer e.end()
+		n := 0
+		fill := func(by string) (opened []*eventStream) {
+			for {
+				var paths []string
+				for range maxFollowed {
+					n++
+					paths = append(paths, fmt.Sprintf("%s?%d", PathSessions, n))
+				}
+				stream, err := e.follow(by, paths)
+				if err != nil {
+					return opened
+				}
+				opened = append(opened, stream)
+			}
+		}
+		ann := fill("ann")
+		if len(e.feeds) != maxFeeds/2 {
+			t.Errorf("one caller follows %d requests", len(e.feeds))
+		}
+		shared, err := e.follow("ann", []string{ann[0].anyPath()})
+		if err != nil {
+			t.Errorf("a request that is made anyway: %v", err)
+		}
+		bob := fill("bob")
+		if len(e.feeds) != maxFeeds || len(fill("eve")) != 0 {
+			t.Errorf("all callers follow %d requests", len(e.feeds))
+		}
+		for _, stream := range append(append(ann, bob...), shared) {
+			e.leave(stream)
+		}
+		if len(fill("eve")) == 0 {
+			t.Error("no room when the others have left")
+		}
+	})
+}
+
+// anyPath is one of the paths that a stream follows.
+func (s *eventStream) anyPath() string {
+	for f := range s.sent {
+		return f.path
+	}
+	return ""
+}
+
+// A client that does not read keeps one answer, and the time of its stream ends as for others.
+func TestEventsToSlowClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := (&countingAPI{changes: true}).events()
+		defer e.end()
+		stream, err := e.follow("ann", []string{PathSessions, PathServers, PathOf(PathUser, "ann")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		slow := &slowWriter{ResponseRecorder: httptest.NewRecorder()}
+		e.send(slow, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), stream)
+		e.leave(stream)
+		if took := time.Since(began); took > streamLifetime+4*slowWrite {
+			t.Errorf("the stream lasted %v", took)
+		}
+		if slow.answers > 1 {
+			t.Errorf("%d answers in one piece", slow.answers)
+		}
+	})
+}
+
+// slowWrite is how long a slowWriter takes for each piece, and answers the most answers that a piece has had.
+const slowWrite = 2 * time.Second
+
+type slowWriter struct {
+	*httptest.ResponseRecorder
+	answers int
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	time.Sleep(slowWrite)
+	w.answers = max(w.answers, strings.Count(string(p), "event: answer"))
+	return len(p), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -79,7 +80,14 @@ func (f LogFilter) filter() protolog.Filter {
 		Slower: inSeconds(f.Slower)}
 }
 
-func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// inSeconds is a time of so many seconds. One that is longer than times can be is the longest; no number is none.
+func inSeconds(s float64) time.Duration {
+	const longest = float64(math.MaxInt64 / time.Second)
+	if s != s {
+		return 0
+	}
+	return time.Duration(max(-longest, min(s, longest)) * float64(time.Second))
+}
 
 // Query is the filter as the API's URLs have it.
 func (f LogFilter) Query() url.Values {
@@ -243,17 +251,16 @@ func pathAtNode(r *http.Request) string {
 	return path
 }
 
-// watching bounds the watchers over TCP, so that the socket has slots left.
+// watching bounds the watchers over TCP, so that the socket has places left.
 func (d *endpoint) watching(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if watches(r) && !d.socket {
-			select {
-			case d.server.remote <- struct{}{}:
-				defer func() { <-d.server.remote }()
-			default:
+			by := Who(r.Context())
+			if !d.server.remote.take(by) {
 				fail(w, fmt.Errorf("follow the log over TCP: %w", protolog.ErrTooMany))
 				return
 			}
+			defer d.server.remote.leave(by)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -319,6 +326,8 @@ func past(w http.ResponseWriter, r *http.Request, l Log, search protolog.Search,
 	switch {
 	case found && err != nil:
 		panic(http.ErrAbortHandler) // the client is not to take it for all there is
+	case errors.Is(err, protolog.ErrFilter):
+		fail(w, err)
 	case err != nil:
 		fail(w, Of(KindFailed, err))
 	case !found && search.Session != "":

@@ -49,7 +49,7 @@ type Options struct {
 type Server struct {
 	pages   http.Handler
 	events  *events
-	remote  chan struct{} // slots of watchers over TCP
+	remote  *shares // of watchers over TCP
 	log     zerolog.Logger
 	metrics *metrics
 	access  atomic.Pointer[Access]
@@ -76,7 +76,7 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("admin: no metrics handler")
 	}
 	o.events = newEvents()
-	s := &Server{pages: pages(o), events: o.events, log: o.Log, remote: make(chan struct{}, maxRemoteWatchers),
+	s := &Server{pages: pages(o), events: o.events, log: o.Log, remote: newShares(maxRemoteWatchers),
 		metrics: newMetrics(o.Registerer)}
 	s.access.Store(&o.Access)
 	return s, nil

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"testing"
@@ -120,5 +121,18 @@ func BenchmarkSessionQuery(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A number of seconds that no time can have is the nearest one, and no number is none.
+func TestInSeconds(t *testing.T) {
+	for s, want := range map[float64]time.Duration{1.5: 1500 * time.Millisecond, -2: -2 * time.Second,
+		1e300: math.MaxInt64 / time.Second * time.Second, math.Inf(-1): -math.MaxInt64 / time.Second * time.Second} {
+		if got := inSeconds(s); got != want {
+			t.Errorf("%v: %v, want %v", s, got, want)
+		}
+	}
+	if got := inSeconds(math.NaN()); got != 0 {
+		t.Errorf("NaN: %v", got)
 	}
 }
