@@ -85,8 +85,19 @@ func addToken(path string, token configs.Token) error {
 	if !endsLine(file) {
 		line = "\n" + line
 	}
-	_, err = file.WriteString(line)
-	return errors.Join(err, file.Close())
+	return errors.Join(appendWhole(file, line), file.Close())
+}
+
+// appendWhole adds a text to a file, or nothing: with half a line, Portico would refuse the whole file.
+func appendWhole(file *os.File, text string) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if _, err = file.WriteString(text); err != nil {
+		err = errors.Join(err, file.Truncate(info.Size()))
+	}
+	return err
 }
 
 // endsLine reports whether a file is empty or ends with a line end.
