@@ -13,8 +13,8 @@ import (
 // SessionQuery asks for the sessions that fit all that is given.
 type SessionQuery struct {
 	SessionFilter
-	Command string `query:"command"` // that is open, such as fetch, which is UID FETCH too
-	Where   string `query:"where"`   // conditions on fields: Age -gt 10 -and Command -ne IDLE
+	Command string `query:"command"`                // that is open, such as fetch, which is UID FETCH too
+	Where   string `query:"where" maxLength:"1024"` // conditions on fields: Age -gt 10 -and Command -ne IDLE
 	Order
 }
 
