@@ -84,7 +84,7 @@ type realPortico struct {
 	log           *os.File
 }
 
-// startPortico builds Portico, without the race detector, and starts it with a configuration that leaves all settings
+// startPortico builds Portico, with the flags in GOFLAGS, and starts it with a configuration that leaves all settings
 // at their defaults.
 func startPortico(t *testing.T, server *backendtest.Dovecot) *realPortico {
 	t.Helper()
