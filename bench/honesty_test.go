@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,6 +70,28 @@ func TestStallShows(t *testing.T) {
 	}
 	if r.rowOf("noop, whole").P99 != noop.P99 {
 		t.Errorf("operations and their only commands differ:\n%s", table(r))
+	}
+	stalled := slices.DeleteFunc(slices.Clone(r.Series), func(p Point) bool { return !near(p.Max, 2*time.Second) })
+	if len(stalled) != 1 || stalled[0].P50 < 900_000 || stalled[0].P99 < 1_900_000 {
+		t.Errorf("points of the series that show it: %+v", stalled)
+	}
+}
+
+// TestDrain: each latency is in one tick, whichever shards have them.
+func TestDrain(t *testing.T) {
+	r, recent := newRecorder(false), newHistogram()
+	r.enter(phaseMeasuring)
+	for _, shards := range [][]int{{0}, {}, {0, 3}, {3}, {1, 2, 3}, {}} {
+		for _, shard := range shards {
+			r.shards[shard].record(rowNoop, time.Now(), time.Duration(shard+1)*time.Second, outcomeDone)
+		}
+		recent.Reset()
+		now := tick{latencies: recent}
+		r.drain(&now)
+		recent = now.latencies
+		if recent.TotalCount() != int64(len(shards)) || now.done != uint64(len(shards)) {
+			t.Errorf("%d latencies and %d commands of shards %v", recent.TotalCount(), now.done, shards)
+		}
 	}
 }
 

@@ -85,7 +85,7 @@ func (o *observer) look(now time.Time) {
 	t := tick{latencies: o.recent}
 	o.engine.recorder.drain(&t)
 	from := o.since
-	o.since = now
+	o.since, o.recent = now, t.latencies
 	if o.engine.options.Intervals != nil {
 		o.engine.options.Intervals(newInterval(from, now, &t.rows))
 	}
@@ -94,7 +94,8 @@ func (o *observer) look(now time.Time) {
 	o.engine.peak = max(o.engine.peak, joined)
 	point := timed{now, Point{
 		Length: length.Seconds(), Sessions: int(joined), PerSecond: float64(t.done) / length.Seconds(),
-		P50: t.latencies.ValueAtQuantile(50), P99: t.latencies.ValueAtQuantile(99), Max: t.latencies.Max(),
+		P50: t.latencies.ValueAtQuantile(50), P99: t.latencies.ValueAtQuantile(99),
+		Max:    t.latencies.ValueAtQuantile(100), // Max takes longer
 		Errors: t.errors, In: t.in, Out: t.out, Behind: o.behind(now),
 	}}
 	if o.engine.hasStarted() && !now.Before(o.engine.measuredAt) {

@@ -169,14 +169,18 @@ func (r *recorder) enter(p phase) {
 	}
 }
 
-// drain adds what happened since the last call to t.
+// drain adds what happened since the last call to t. It may replace the histogram in t.
 func (r *recorder) drain(t *tick) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		if s.recent.latencies != nil && s.recent.latencies.TotalCount() > 0 {
-			t.latencies.Merge(s.recent.latencies)
-			s.recent.latencies.Reset()
+		switch recent := s.recent.latencies; {
+		case recent == nil || recent.TotalCount() == 0:
+		case t.latencies.TotalCount() == 0: // an exchange costs less than a merge
+			t.latencies, s.recent.latencies = recent, t.latencies
+		default:
+			t.latencies.Merge(recent)
+			recent.Reset()
 		}
 		t.done += s.recent.done
 		t.errors += s.recent.errors
