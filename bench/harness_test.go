@@ -1,12 +1,15 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"portico/backend/backendtest"
@@ -98,20 +101,24 @@ func startSink(t testing.TB) string {
 	return testkit.Serve(t, backendtest.NewSink(nil))
 }
 
-// scripted is a run of the profile against a server that follows scripts: one session, a closed loop, as short as it
-// can be.
-func scripted(t *testing.T, p *Profile, scripts ...string) (*Report, *backendtest.Scripted) {
+// scripted is a run of the profile against a server that follows scripts, in memory and on a clock of its own: one
+// session, as short as it can be.
+func scripted(t *testing.T, p *Profile, scripts ...string) (report *Report, server *backendtest.Scripted) {
 	t.Helper()
-	testkit.NoLeaks(t)
-	s, err := backendtest.StartScripted(testkit.Listen(t), nil, scripts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	return mustRun(t, Options{
-		Targets: []Target{target(t, s.Addr())}, Users: someUsers(1), Profile: p, Sessions: 1, RunID: "t",
-		Duration: 300 * time.Millisecond, Timeout: 2 * time.Second, Grace: 3 * time.Second, Closed: true,
-	}), s
+	synctest.Test(t, func(t *testing.T) {
+		listener := newMemoryListener()
+		var err error
+		if server, err = backendtest.StartScripted(listener, nil, scripts...); err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		report = mustRun(t, Options{
+			Targets: []Target{{Name: "scripted"}}, Users: someUsers(1), Profile: p, Sessions: 1, RunID: "t",
+			Dial:     func(context.Context, netip.Addr, *Target) (net.Conn, error) { return listener.dial() },
+			Duration: 300 * time.Millisecond, Timeout: 2 * time.Second, Grace: 3 * time.Second, Rate: 10,
+		})
+	})
+	return report, server
 }
 
 // lay writes files below a folder.

@@ -58,7 +58,6 @@ func TestLies(t *testing.T) {
 		{"BAD", false, noop("S: ${tag} BAD what"), KindBad, "what"},
 		{"no answer", false, noop("silent"), KindTimeout, "no answer"},
 		{"dropped", false, noop("close"), KindDropped, "closed"},
-		{"reset", false, noop("reset"), KindDropped, "reset"},
 		{"BYE", false, noop("S: * BYE [UNAVAILABLE] going down"), KindDropped, "going down"},
 		{"cut line", false, noop("raw \"* 3 EXI\"\nclose"), KindDropped, "closed"},
 		{"endless line", false, noop("raw \"* OK \"\nsend 70000"), KindProtocol, ""},
@@ -116,6 +115,19 @@ func TestLies(t *testing.T) {
 				t.Error("the report holds the password")
 			}
 		})
+	}
+}
+
+// TestReset has a server reset the connection, which only a real one can be.
+func TestReset(t *testing.T) {
+	testkit.NoLeaks(t)
+	server := testkit.Scripted(t, nil, signedIn+"C: ${tag} NOOP\nreset")
+	r := mustRun(t, Options{
+		Targets: []Target{target(t, server.Addr())}, Users: someUsers(1), Profile: builtInProfile(t, "noop"),
+		Sessions: 1, Duration: 300 * time.Millisecond, Rate: 10,
+	})
+	if got := r.errorsOf(KindDropped); got.Count == 0 || !strings.Contains(strings.Join(got.Samples, "\n"), "reset") {
+		t.Errorf("%s\n%s", table(r), server.Transcript())
 	}
 }
 

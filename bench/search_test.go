@@ -73,7 +73,7 @@ func TestFindRate(t *testing.T) {
 	slow := func() *liar {
 		return &liar{answer: func(a *answer) { time.Sleep(10 * time.Millisecond); a.pass() }}
 	}
-	fast := func(o *Options) { o.proc, o.Rate, o.Duration = t.TempDir(), 20, 5*time.Second }
+	fast := func(o *Options) { o.proc, o.Rate, o.Duration = t.TempDir(), 20, 2*time.Second }
 	for _, c := range []struct {
 		name        string
 		liar        *liar
