@@ -64,7 +64,7 @@ C: ${tag} UID FETCH 70 (UID BODY.PEEK[])
 			}
 			o := c.options
 			o.Targets, o.Profile, o.RunID, o.Sessions = []Target{target(t, server.Addr())}, p, "t", 1
-			o.Rate, o.Duration, o.Timeout = 1, 300*time.Millisecond, 5*time.Second
+			o.Rate, o.Duration, o.Timeout = 1, 300*time.Millisecond, testkit.Patience
 			r := mustRun(t, o)
 			if err := server.Reached(testkit.Context(t), "end"); err != nil {
 				t.Errorf("%v\n%s", err, table(r))
@@ -86,7 +86,7 @@ func TestWordsBeforeTLS(t *testing.T) {
 	r := mustRun(t, Options{
 		Targets: []Target{target(t, s.Addr())}, Users: someUsers(1), Profile: builtInProfile(t, "storm"),
 		TLS: TLSStartTLS, TLSConfig: client,
-		Sessions: 1, Duration: 300 * time.Millisecond, Closed: true, Timeout: time.Second,
+		Sessions: 1, Duration: 300 * time.Millisecond, Closed: true, Timeout: testkit.Patience,
 	})
 	if r.errorsOf(KindTLS).Count == 0 || strings.Contains(s.Transcript(), "LOGIN") {
 		t.Errorf("%s\n%s", table(r), s.Transcript())

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,19 +95,21 @@ func TestAllLoopsDrainAtTheSameTime(t *testing.T) { eachLoop(t, allLoopsDrainAtT
 
 func allLoopsDrainAtTheSameTime(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
-	const loops, speed = 8, 2
-	started := time.Now()
-	r := newRig(t, d, Options{Loops: loops, Now: func() int64 { return speed*int64(time.Since(started)) + 1 }}, ways{})
+	const loops = 8
+	var clock atomic.Int64
+	clock.Store(1)
+	r := newRig(t, d, Options{Loops: loops, Now: clock.Load}, ways{})
 	for range loops { // they are given out in turn
 		busy := r.start()
 		busy.client.say("a NOOP\n")
 		busy.server.hears("a NOOP\n")
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	began := time.Now()
-	r.relay.Drain(ctx)
-	if took := time.Since(began); took > loops/2*closeLinger/speed {
-		t.Errorf("took %v, of which each loop may %v", took, closeLinger/speed)
-	}
+	done := r.drain(0)
+	testkit.Eventually(t, "all loops wait for their clients", func() bool {
+		waiting := 0
+		inside(t, r.relay, func(lp *loop) { waiting += len(lp.closing) })
+		return waiting == loops
+	})
+	clock.Add(int64(closeLinger))
+	r.drained(done)
 }

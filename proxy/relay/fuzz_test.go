@@ -134,7 +134,6 @@ func FuzzRelay(f *testing.F) {
 		}
 		d := drivers[int(driverNumber)%len(drivers)]
 		r := newRig(t, d, Options{
-			LingerTimeout: 2 * time.Second,
 			Watch: func(int, Owner, uint64) Watcher {
 				if secure < 128 {
 					return nil

@@ -97,9 +97,12 @@ func TestSessionsAreFoundAndEnded(t *testing.T) {
 		}
 		return all
 	}
-	all := list()
-	if len(all) != 1 || all[0].Command != "APPEND" || all[0].Age < 0.02 || all[0].Waiting >= 0.9 ||
-		time.Since(*all[0].Began) < 20*time.Millisecond {
+	var all []admin.SessionState
+	testkit.Eventually(t, "the mailbox server's share of the time falls", func() bool {
+		all = list()
+		return len(all) == 1 && all[0].Waiting < 0.9
+	})
+	if all[0].Command != "APPEND" || all[0].Age < 0.02 || time.Since(*all[0].Began) < 20*time.Millisecond {
 		t.Fatalf("%+v", all)
 	}
 	id := all[0].ID
