@@ -265,21 +265,34 @@ func (e *events) ask(ctx context.Context, path string) []byte {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callerKey{}, &caller{who: "the console"}), followTimeout)
 	defer cancel()
 	answer := &fleet.Recorder{Limit: maxFollowedBody}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		fail(answer, err)
-	} else {
-		e.mux.ServeHTTP(answer, r)
-	}
+	err := e.serve(answer, ctx, path)
 	if answer.TooLarge {
+		err = Of(KindRefused, errors.New("the answer is too long to follow: ask for less of it"))
+	}
+	if err != nil {
 		answer = &fleet.Recorder{Limit: maxFollowedBody}
-		fail(answer, Of(KindRefused, errors.New("the answer is too long to follow: ask for less of it")))
+		fail(answer, err)
 	}
 	data, err := json.Marshal(FollowedAnswer{path, answer.Status(), answer.Body()})
 	if err != nil {
 		return []byte(": no JSON\n\n") // a comment; all that can be followed is JSON
 	}
 	return append(append([]byte("event: answer\ndata: "), data...), "\n\n"...)
+}
+
+// serve lets the handler of a request answer. A panic of a handler is an error, as in a server, which ends only the
+// request: huma panics if an answer cannot be written.
+func (e *events) serve(w http.ResponseWriter, ctx context.Context, path string) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = Of(KindFailed, fmt.Errorf("the request failed: %v", panicked))
+		}
+	}()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+	if err == nil {
+		e.mux.ServeHTTP(w, r)
+	}
+	return err
 }
 
 // send sends what a stream follows, until the client goes away or the stream's time is over.

@@ -307,3 +307,26 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	w.answers = max(w.answers, strings.Count(string(p), "event: answer"))
 	return len(p), nil
 }
+
+// A handler that panics ends neither the program nor the stream. Those of the API do so if an answer is too large.
+func TestEventsSurvivePanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := http.NewServeMux()
+		get(newOperations(mux), "large", PathSessions, "", func(context.Context, *None) (string, error) {
+			return strings.Repeat("x", maxFollowedBody), nil
+		})
+		mux.HandleFunc("GET "+PathServers, func(http.ResponseWriter, *http.Request) { panic("fault") })
+		e := newEvents()
+		e.mux = mux
+		w := watch(t, e, PathSessions, PathServers)
+		time.Sleep(10 * time.Second)
+		got := map[string]int{}
+		for _, answer := range w.answers(t) {
+			got[answer.Path] = answer.Status
+		}
+		if got[PathSessions] != http.StatusConflict || got[PathServers] != http.StatusInternalServerError {
+			t.Errorf("got %v", got)
+		}
+		e.end()
+	})
+}
