@@ -201,6 +201,13 @@ var rows = []row{{"Overview", []panel{
 		{"sum by (instance) (portico_protocol_log_rules{NODE})", "{{instance}} rules"},
 		{"sum by (instance) (portico_protocol_log_watchers{NODE})", "{{instance}} followers"},
 		{"sum by (instance) (portico_protocol_log_failing{NODE})", "{{instance}} cannot be written"}}},
+}}, {"Admin API", []panel{
+	{title: "Refused requests by kind", unit: "cps", help: "Unauthenticated: no valid token or certificate. " +
+		"Forbidden: the sender may not do that. Misdirected: another Host header.", queries: []query{
+		{"sum by (kind) (rate(portico_admin_requests_refused_total{NODE}[RATE]))", "{{kind}}"}}},
+	{title: "Displaced connections", unit: "cps", help: "Closed because all were in use and a new one came.",
+		queries: []query{
+			{"sum by (instance) (rate(portico_admin_connections_displaced_total{NODE}[RATE]))", "{{instance}}"}}},
 }}, {"Go runtime", []panel{
 	{title: "Heap", unit: "bytes", queries: []query{
 		{"go_memstats_heap_alloc_bytes{NODE}", "{{instance}} in use"},
