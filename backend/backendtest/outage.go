@@ -3,6 +3,7 @@ package backendtest
 import (
 	"net"
 	"sync"
+	"time"
 )
 
 // Outage is the fault of the server behind an OutageListener.
@@ -13,10 +14,13 @@ const (
 	NoOutage Outage = "running"
 	Stopped  Outage = "stopped" // connections are refused, and open ones have ended
 	Silent   Outage = "silent"  // connections are accepted, and nothing is answered, as by a process that hangs
+	Slow     Outage = "slow"    // each answer is late by slowness, as with a disk that is overloaded
 )
 
+const slowness = time.Second
+
 // Outages lists them.
-func Outages() []Outage { return []Outage{NoOutage, Stopped, Silent} }
+func Outages() []Outage { return []Outage{NoOutage, Stopped, Silent, Slow} }
 
 // OutageListener is a TCP listener whose server can fail and work again, as its clients see it. Its methods are safe
 // for concurrent use.
@@ -134,7 +138,7 @@ func (l *OutageListener) Close() error {
 // Addr implements net.Listener.
 func (l *OutageListener) Addr() net.Addr { return l.addr }
 
-// outageConn reads and writes nothing while its server is silent.
+// outageConn reads and writes nothing while its server is silent, and writes late while it is slow.
 type outageConn struct {
 	net.Conn
 	listener *OutageListener
@@ -151,6 +155,15 @@ func (c *outageConn) Read(p []byte) (int, error) {
 }
 
 func (c *outageConn) Write(p []byte) (int, error) {
+	if outage, _, _, changed := c.listener.state(); outage == Slow {
+		late := time.NewTimer(slowness)
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-changed:
+		case <-c.done:
+		}
+	}
 	if !c.await() {
 		return 0, net.ErrClosed
 	}

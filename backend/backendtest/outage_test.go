@@ -108,3 +108,21 @@ func TestOutageSilent(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
+
+func TestOutageSlow(t *testing.T) {
+	testkit.NoLeaks(t)
+	ln := echoing(t)
+	conn := connected(t, ln)
+	setOutage(t, ln, backendtest.Slow, backendtest.NoOutage)
+	if err := answers(conn, 50*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it says: %v", err)
+	}
+	if err := answers(conn, testkit.Patience); err != nil {
+		t.Errorf("late: %v", err)
+	}
+	setOutage(t, ln, backendtest.NoOutage, backendtest.Slow)
+	if err := answers(conn, testkit.Patience); err != nil {
+		t.Errorf("after the outage: %v", err)
+	}
+	ln.Close()
+}

@@ -12,19 +12,25 @@ import (
 func newDemoBreak() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "break SERVER",
-		Short: "Stop a mailbox server of the running demo, or make it silent",
+		Short: "Stop a mailbox server of the running demo, or make it silent or slow",
 		Long: `Break stops a mailbox server of the running demo: it refuses connections, and
 its sessions end. With --silent the server accepts connections and answers
 nothing, as a server that hangs does. Recovery then moves its databases to the
-other server; "portico health recovery" shows it. "portico demo mend" repairs
-the server.`,
-		Example: "  portico demo break mbx1\n  portico demo break mbx1 --silent",
+other server; "portico health recovery" shows it. With --slow each answer of the
+server is late by a second, as with a disk that is overloaded: "portico stats"
+shows it. "portico demo mend" repairs the server.`,
+		Example: "  portico demo break mbx1\n  portico demo break mbx1 --silent\n  portico demo break mbx2 --slow",
 		Args:    cobra.ExactArgs(1),
 	}
 	silent := cmd.Flags().Bool("silent", false, "accept connections and answer nothing")
+	slow := cmd.Flags().Bool("slow", false, "answer late")
+	cmd.MarkFlagsMutuallyExclusive("silent", "slow")
 	return demoOutage(cmd, func() backendtest.Outage {
-		if *silent {
+		switch {
+		case *silent:
 			return backendtest.Silent
+		case *slow:
+			return backendtest.Slow
 		}
 		return backendtest.Stopped
 	})
