@@ -15,6 +15,7 @@ export function plot(title, series, show) {
     .filter((s) => s.points.length > 0)
     .toSorted((a, b) => highest(b) - highest(a))
     .slice(0, mostSeries);
+  const latest = ({ points }) => (points.at(-1)[1] === null ? "none" : show(points.at(-1)[1] ?? 0));
   const left = series.length - shown.length;
   const times = shown.flatMap((s) => s.points.map(([t]) => t));
   if (times.length === 0) {
@@ -58,7 +59,7 @@ export function plot(title, series, show) {
           "li",
           { key: s.name },
           el("span", { class: `key s${s.look}` }),
-          `${s.name}: ${show(s.points.at(-1)[1] ?? 0)}, highest ${show(highest(s))}`,
+          `${s.name}: ${latest(s)}, highest ${show(highest(s))}`,
         ),
       ),
       left > 0 && el("li", { key: "" }, `and ${left} without values or below these`),

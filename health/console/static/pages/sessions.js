@@ -158,18 +158,18 @@ export function logButton(app, filter, what) {
   return app.changes("Log", spec, { label: `Log ${what}` });
 }
 
-// slowTable shows slow commands.
-export function slowTable(app, rows) {
+// slowTable shows the slowest commands. Their links show since when the command, or all on the server, is slow.
+export function slowTable(app, rows, most = 20) {
   const columns = [
-    ["Ended", (c) => time(c.ended)],
+    ["Ended", (c) => time(c.ended), "word"],
     ["User", (c) => link(c.user, "user", { user: c.user })],
-    ["Command", (c) => c.command],
+    ["Command", (c) => link(c.command, "traffic", { by: "server", verb: c.command, minutes: 60 })],
     ["Took", (c) => seconds(c.seconds), "number"],
     ["Result", (c) => c.result],
     ...nodeColumn(app),
-    ["Server", (c) => c.server],
+    ["Server", (c) => link(c.server, "traffic", { by: "verb", server: c.server, minutes: 60 })],
     ["Rows", (c) => link("rows", "log", { past: c.session })],
   ];
-  const slowest = rows.toSorted((a, b) => b.seconds - a.seconds).slice(0, 20);
+  const slowest = rows.toSorted((a, b) => b.seconds - a.seconds).slice(0, most);
   return table("Slowest commands", columns, slowest, (c) => `${c.session} ${c.ended} ${c.command}`, "None so far.");
 }

@@ -27,11 +27,11 @@ export default {
       follow: () => [series(), now()],
       view() {
         const [past, latest] = [app.body(series()), app.body(now())];
-        const shown = asked.by === "verb" || (asked.verb && narrow().verb) ? ofVerbs : all;
+        const shown = asked.by === "verb" || narrow().verb ? ofVerbs : all;
         return [
           chooser(app, asked, set),
           past ? plots(past, shown) : app.waiting(series()),
-          section("Last minute", latest ? figures(latest, words[asked.by]) : app.waiting(now())),
+          section("Last minute", latest ? figures(latest, words[asked.by], shown === all) : app.waiting(now())),
         ];
       },
     };
@@ -51,21 +51,22 @@ function chooser(app, asked, set) {
   );
 }
 
-function figures(answer, noun) {
+// figures are those of the last minute; with whole, also those that are not counted by verb.
+function figures(answer, noun, whole) {
   const span = answer.seconds || 1;
   const timed = (name) => (r) => (r.commands ? seconds(r[name]) : "");
   const columns = [
     [noun[0].toUpperCase() + noun.slice(1), (r) => el("strong", null, r.name)],
-    ["Sessions", (r) => amount(r.sessions ?? 0), "number"],
+    whole && ["Sessions", (r) => amount(r.sessions ?? 0), "number"],
     ["Commands", (r) => `${amount(r.commands / span)}/s`, "number"],
     ["50 % within", timed("p50"), "number"],
     ["95 % within", timed("p95"), "number"],
     ["99 % within", timed("p99"), "number"],
-    ["Queued", (r) => amount(r.queued ?? 0), "number"],
-    ["Sign-ins", (r) => `${amount((r.sign_ins ?? 0) / span)}/s`, "number"],
-    ["Refused", (r) => amount(refusals(r)), "number"],
-    ["To clients", (r) => `${bytes((r.server_bytes ?? 0) / span)}/s`, "number"],
-  ];
+    whole && ["Queued", (r) => amount(r.queued ?? 0), "number"],
+    whole && ["Sign-ins", (r) => `${amount((r.sign_ins ?? 0) / span)}/s`, "number"],
+    whole && ["Refused", (r) => amount(refusals(r)), "number"],
+    whole && ["To clients", (r) => `${bytes((r.server_bytes ?? 0) / span)}/s`, "number"],
+  ].filter(Boolean);
   const rows = answer.rows.toSorted((a, b) => b.commands - a.commands);
   return table(`Figures by ${noun}`, columns, rows, (r) => r.name, "Nothing was counted in the last minute.");
 }

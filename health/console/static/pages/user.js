@@ -3,7 +3,7 @@
 import { path, post } from "../api.js";
 import { el } from "../dom.js";
 import { count, seconds, since } from "../format.js";
-import { facts, field, section, state, table } from "../parts.js";
+import { facts, field, link, section, state, table } from "../parts.js";
 import { missing, rowsOf, site } from "../site.js";
 import { kickAll, logButton, sessionTable, slowTable } from "./sessions.js";
 
@@ -81,9 +81,12 @@ const standings = {
 
 // about says where the mailbox is, and whether a sign-in works.
 function about(user, signIn) {
-  const penalty = (p) => `${count(p.failures, "failed sign-in")}: the next refusal waits ${seconds(p.wait)}`;
+  const penalty = (p) =>
+    `${count(p.failures, "sign-in")} with a wrong password${p.address ? ` from ${p.address}` : ""}, the last at ` +
+    `${since(p.last)}; the next refusal waits ${seconds(p.wait)}`;
+  const traffic = link(user.server, "traffic", { by: "verb", server: user.server, minutes: 60 });
   return facts([
-    ["Mailbox", user.database ? `database ${user.database}, active on ${user.server}` : `server ${user.server}`],
+    ["Mailbox", [user.database ? `database ${user.database}, active on ` : "server ", traffic]],
     ["Known", user.no_directory ? "no directory is configured" : (standings[user.standing] ?? user.standing)],
     [
       "Sign-in",
