@@ -23,8 +23,18 @@ export function el(name, props, ...children) {
 function add(node, children) {
   for (const child of children) {
     if (Array.isArray(child)) add(node, child);
-    else if (child !== undefined && child !== null && child !== false) node.append(child); // a string becomes a text
+    else if (typeof child === "string") node.append(visible(child)); // becomes a text
+    else if (child !== undefined && child !== null && child !== false) node.append(child);
   }
+}
+
+// invisible are characters that show nothing, or change how others are shown. User names and texts of servers may have
+// them.
+const invisible = /[^\P{C}\n\t]|\p{Default_Ignorable_Code_Point}/gu;
+
+// visible shows them by their number.
+function visible(text) {
+  return text.replace(invisible, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 }
 
 const handlers = ["onclick", "oninput", "onchange", "onsubmit", "onclose", "ontoggle"];
