@@ -224,6 +224,8 @@ func TestConsoleChanges(t *testing.T) {
 	c.press("Change the setting")
 	c.told("banner is of Ann now.")
 
+	c.runbook()
+
 	c.press("Sign out")
 	c.told("Signed out.")
 	c.page("servers", "mbx1")
@@ -232,6 +234,25 @@ func TestConsoleChanges(t *testing.T) {
 		return strings.Contains(w, "400") || strings.Contains(w, "409") || strings.Contains(w, "412")
 	}); len(warnings) > 0 { // the refused changes
 		t.Errorf("the browser's console: %q", warnings)
+	}
+}
+
+// runbook takes the first step for a mailbox server that has stopped. The step cannot help, and says why.
+func (c *console) runbook() {
+	c.t.Helper()
+	if status, _, errs := command("demo", "break", "mbx1"); status != cli.StatusFine {
+		c.t.Fatal(errs)
+	}
+	c.page("runbooks?book=selftest&target=mbx1", "A runbook")
+	c.press("Check")
+	c.Until("the fault", "/ImapSelfTestProbe: Failed. .*connection refused/.test("+
+		"document.querySelector('[role=log]')?.innerText)")
+	c.press("Do it")
+	c.press("Do it")
+	c.Until("the step's result", "document.querySelector('.steps li')?.innerText.includes('Skipped')")
+	c.Until("why", "document.querySelector('[role=log]')?.innerText.includes('no hook is configured')")
+	if status, _, errs := command("demo", "mend", "mbx1"); status != cli.StatusFine {
+		c.t.Fatal(errs)
 	}
 }
 
@@ -261,9 +282,22 @@ func TestConsolePictures(t *testing.T) {
 		c.page(p.hash, p.shows)
 		c.picture(p.name)
 	}
-	if status, _, errs := command("demo", "break", "mbx1"); status != cli.StatusFine {
-		t.Fatal(errs)
+	breaks := func(args ...string) {
+		t.Helper()
+		if status, _, errs := command(append([]string{"demo"}, args...)...); status != cli.StatusFine {
+			t.Fatal(errs)
+		}
 	}
+	breaks("break", "mbx2", "--slow")
+	work(t, d)
+	alice := signedIn(t, d, "alice")
+	alice.Command("b", "SELECT INBOX")
+	alice.Send("c UID FETCH 1:* (FLAGS ENVELOPE BODY.PEEK[])")
+	c.Look(1100, 1250, "light")
+	c.page("overview", "at the server")
+	c.picture("console-slow")
+	breaks("mend", "mbx2")
+	breaks("break", "mbx1")
 	c.Look(1100, 800, "light")
 	c.page("health", "IMAP.Protocol")
 	testkit.Eventually(t, "a fault", func() bool { return strings.Contains(c.Text(), "To look at") })

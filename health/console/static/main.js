@@ -160,7 +160,7 @@ function callerBar() {
     "span",
     { class: "who" },
     who && el("span", null, !known ? "not signed in: read only" : may ? who : `${who}: read only`),
-    hasToken() ? button("Sign out", signOut) : button("Sign in", signIn),
+    hasToken() ? button("Sign out", signOut) : button(known ? "Use a token" : "Sign in", signIn),
   );
 }
 

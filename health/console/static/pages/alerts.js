@@ -3,25 +3,36 @@
 import { el } from "../dom.js";
 import { since } from "../format.js";
 import { facts, link, state } from "../parts.js";
+import { idOf, repairButton, runbookLink } from "./health.js";
 
 const alerts = "/api/v1/alerts";
+const report = "/api/v1/health/report";
 
 export default {
   name: "alerts",
   title: "Alerts",
   open(app) {
     return {
-      follow: () => [alerts],
+      follow: () => [alerts, report],
       view() {
         const open = app.body(alerts);
         if (!open) return app.waiting(alerts);
-        return open.length ? open.map(alert) : el("p", { class: "empty" }, "No alert is open.");
+        return [
+          open.length ? open.map((a) => alert(app, a)) : el("p", { class: "empty" }, "No alert is open."),
+          el("p", null, link("What recovery has done", "health")),
+        ];
       },
     };
   },
 };
 
-function alert(a) {
+function alert(app, a) {
+  const monitors = (app.body(report) ?? []).flatMap((s) => s.monitors);
+  const line = (id) => {
+    const m = monitors.find((other) => idOf(other) === id);
+    const actions = m && el("span", { class: "buttons" }, runbookLink(m), repairButton(app, m));
+    return [m && [state(m.alert_value), " "], id, actions];
+  };
   return el(
     "article",
     { key: a.cause + a.since, class: "fault" },
@@ -30,19 +41,18 @@ function alert(a) {
       ["Since", since(a.since)],
       ["Error", a.error],
       ["Mailbox server", a.mailbox],
-      ["Monitors", list(a.monitors ?? [])],
+      ["Monitors", list((a.monitors ?? []).map(line))],
       ["Tried so far", a.tried?.length ? list(a.tried) : "nothing yet"],
       ["Seen by nodes", (a.holders ?? []).join(", ")],
       ["Diagnostic bundle", a.bundle && el("code", null, a.bundle)],
     ]),
-    el("p", { class: "buttons" }, link("Health", "health"), link("Runbooks", "runbooks")),
   );
 }
 
-function list(texts) {
+function list(items) {
   return el(
     "ul",
     null,
-    texts.map((text) => el("li", null, text)),
+    items.map((item) => el("li", null, item)),
   );
 }

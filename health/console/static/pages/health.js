@@ -38,7 +38,7 @@ export default {
   },
 };
 
-const idOf = (m) => [m.health_set_name, m.name, m.target_resource].filter(Boolean).join("/");
+export const idOf = (m) => [m.health_set_name, m.name, m.target_resource].filter(Boolean).join("/");
 
 function healthSet(set) {
   const about = `${count(set.monitor_count, "monitor")}, since ${time(set.last_transition_time)}`;
@@ -53,11 +53,11 @@ function healthSet(set) {
 function monitors(set) {
   const probe = (m) => (m.last_execution_time ? `${m.last_execution_result} ${time(m.last_execution_time)}` : "");
   const columns = [
-    ["Monitor", (m) => el("span", { title: m.description }, m.name)],
+    ["Monitor", (m) => el("span", { title: m.description }, m.name), "word"],
     ["Target", (m) => m.target_resource],
     ["State", states],
-    ["Since", (m) => time(m.last_transition_time)],
-    ["Last probe", probe],
+    ["Since", (m) => time(m.last_transition_time), "word"],
+    ["Last probe", probe, "word"],
     ["Last failure", (m) => m.error ?? ""],
   ];
   return table(`Monitors of ${set.health_set}`, columns, set.monitors, idOf, "It has no monitors.");
@@ -75,7 +75,6 @@ function fault(app, m, acts) {
   const id = idOf(m);
   const ladder = acts?.ladders.find((l) => l.monitor === id);
   const steps = acts?.steps[m.name] ?? [];
-  const book = runbooks[m.name];
   return el(
     "article",
     { key: id, class: "fault" },
@@ -90,9 +89,9 @@ function fault(app, m, acts) {
     el(
       "p",
       { class: "buttons" },
-      book && link("Runbook", "runbooks", { book, target: m.target_resource }),
+      runbookLink(m),
       m.mailbox_server && link("Server", "servers"),
-      repairButton(app, m, id),
+      repairButton(app, m),
     ),
   );
 }
@@ -114,7 +113,15 @@ function progress(ladder, steps, acts) {
   ];
 }
 
-function repairButton(app, m, id) {
+// runbookLink goes to the runbook of a monitor, if it has one.
+export function runbookLink(m) {
+  const book = runbooks[m.name];
+  return book && link("Runbook", "runbooks", { book, target: m.target_resource });
+}
+
+// repairButton says that somebody works on a fault, which silences its alerts.
+export function repairButton(app, m) {
+  const id = idOf(m);
   const on = m.alert_value !== "Repairing";
   const what = on
     ? "The monitor shows Repairing: recovery leaves it alone, and it sends no alerts."
@@ -128,16 +135,16 @@ function repairButton(app, m, id) {
       return on ? `${m.name} is Repairing.` : `${m.name} is judged again.`;
     },
   };
-  const text = on ? "I repair it" : "Repaired";
+  const text = on ? "Acknowledge" : "End Repairing";
   return app.changes(text, spec, { label: `${text}: ${m.name} ${m.target_resource}` });
 }
 
 function recoveryView(acts) {
   const columns = [
-    ["Time", (r) => time(r.start_time)],
-    ["Action", (r) => r.id],
-    ["For", (r) => r.resource_name],
-    ["By", (r) => r.requestor_name],
+    ["Time", (r) => time(r.start_time), "word"],
+    ["Action", (r) => r.id, "word"],
+    ["For", (r) => r.resource_name, "word"],
+    ["By", (r) => r.requestor_name, "word"],
     ["Result", (r) => state(r.result || r.state)],
     ["What", (r) => [r.context, r.exception_message].filter(Boolean).join(": ")],
   ];

@@ -107,7 +107,7 @@ function filterForm(filter, reader, onsubmit) {
 
 function rowTable(reader) {
   const columns = [
-    ["Time", (r) => time(r.dateTime)],
+    ["Time", (r) => time(r.dateTime), "word"],
     ["User", (r) => r.user],
     ["Command", (r) => el("strong", null, r.command)],
     ["Parameters", (r) => el("code", null, r.parameters)],

@@ -9,6 +9,9 @@ import { button, field, section, state } from "../parts.js";
 let books; // as the API lists them
 let run; // the Run under way
 
+// resultKinds say how good the results of steps are; the others may be either.
+const resultKinds = { Succeeded: "good", done: "good", Failed: "bad" };
+
 const hint =
   "A runbook checks that the fault is there, takes one step after another, and checks after each. Nothing is done " +
   "without a question.";
@@ -78,6 +81,7 @@ class Run {
   checks = 0; // that were made
   busy = false;
   said = [];
+  results = []; // of the steps that were taken or skipped
   lifts = []; // requests that undo what steps have done
 
   constructor(book, target, changed) {
@@ -133,14 +137,20 @@ class Run {
     };
   }
 
-  skip(step) {
+  // took goes on to the next step.
+  took(result) {
+    this.results.push(result);
     this.at++;
+  }
+
+  skip(step) {
+    this.took("skipped");
     this.say([`Skipped: ${step.text}`]);
   }
 
   // wait is a step that only checks again.
   wait() {
-    this.at++;
+    this.took("done");
     return this.check();
   }
 
@@ -150,7 +160,7 @@ class Run {
       const all = await get(query("/api/v1/health", { server: this.server }));
       const bad = all.filter((m) => m.alert_value !== "Healthy");
       const words = bad.map((m) => `${m.name} ${m.target_resource} is ${m.alert_value}`).join("; ");
-      this.at++;
+      this.took("done");
       this.say([words ? `${words}. Begin with these` : "They are all Healthy"]);
     } catch (error) {
       this.say([error.message], "bad");
@@ -161,9 +171,10 @@ class Run {
     const ask = { action: step.action, server: this.server, by: `runbook ${this.book.name}` };
     if (this.book.of === "database") ask.database = this.target;
     const record = await post("/api/v1/recovery", ask);
-    this.say([`${step.text}: ${record.result}`, record.context, record.exception_message]);
+    const said = [`${step.text}: ${record.result}`, record.context, record.exception_message];
+    this.say(said, resultKinds[record.result]);
     if (["Succeeded", "Incomplete"].includes(record.result)) this.lifts.push({ ...ask, lift: true });
-    this.at++;
+    this.took(record.result);
     this.check();
   }
 
@@ -210,7 +221,7 @@ function stepLine(app, step, i) {
     "li",
     { "aria-current": due && "step" },
     step.text,
-    i < run.at && [" ", state("done or skipped", "fair")],
+    i < run.at && [" ", state(run.results[i], resultKinds[run.results[i]] ?? "fair")],
     due &&
       el(
         "span",

@@ -46,7 +46,7 @@ function serverTable(app, all, worked) {
     ["State", (s) => states(s, resting(s))],
     ["Sign-ins", signIns],
     ["Active databases", (s) => String(s.active), "number"],
-    ["Activation", (s) => (s.blocked ? [state("blocked", "fair"), ` by ${blockers(s)}`] : s.policy)],
+    ["Activation", (s) => (s.blocked ? [state("blocked", "fair"), ` by ${blockers(s)}`] : s.policy), "word"],
     ["Error", (s) => s.error ?? ""],
     ["Sessions", (s) => link(sessions(s), "sessions", { server: s.name }), "number"],
     ["Actions", (s) => el("span", { class: "buttons" }, actions(s))],

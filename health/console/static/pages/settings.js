@@ -19,7 +19,7 @@ export default {
     return {
       follow: () => [settings],
       view() {
-        const all = app.body(settings);
+        const all = app.body(settings)?.toSorted((a, b) => changed(b) - changed(a)); // what somebody changed first
         return [
           el(
             "form",
@@ -38,15 +38,16 @@ export default {
   },
 };
 
+const changed = (s) => s.source === "stored";
 const shown = (value) => value || "empty";
 
 function settingTable(app, rows) {
-  const actions = (s) => [changeButton(app, s), s.source === "stored" && resetButton(app, s)];
+  const actions = (s) => [changeButton(app, s), changed(s) && resetButton(app, s)];
   const columns = [
     ["Setting", (s) => el("code", null, s.name)],
     ["Value", (s) => shown(s.value)],
-    ["From", (s) => (s.source === "stored" ? state(sources.stored, "fair") : (sources[s.source] ?? s.source))],
-    ["Configuration file", (s) => s.file ?? ""],
+    ["From", (s) => (changed(s) ? state(sources.stored, "fair") : (sources[s.source] ?? s.source))],
+    ["After a reset", (s) => s.file ?? ""],
     ["Actions", (s) => el("span", { class: "buttons" }, actions(s))],
   ];
   return table("Settings", columns, rows, (s) => s.name, "No setting fits.");
