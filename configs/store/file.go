@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type File struct {
 	written  mark   // of the file; memory.writing guards it and the folder
 	previous string // the sum of the file before this one
 	behind   bool   // the identity could not be written after the file
+	lent     atomic.Bool
 }
 
 var _ Store = (*File)(nil)
@@ -47,6 +49,12 @@ func Open(dir string, now time.Time) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return OpenLocked(dir, lock, now)
+}
+
+// OpenLocked is Open with a lock that another process has lent; see File.Lend. The store owns the lock from now on,
+// even if OpenLocked fails.
+func OpenLocked(dir string, lock *os.File, now time.Time) (*File, error) {
 	f := &File{dir: dir, lock: lock}
 	if err := f.open(now); err != nil {
 		lock.Close()
@@ -175,8 +183,11 @@ func (f *File) writeMark(m mark) error {
 }
 
 // Check reads the files, and returns *Damage if they differ from what the store holds. It also fails while the
-// identity cannot be written. It does not read the copies.
+// identity cannot be written. It does not read the copies. While the folder is lent, it says nothing.
 func (f *File) Check() error {
+	if f.lent.Load() {
+		return nil
+	}
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	if err := f.follow(); err != nil {
@@ -191,8 +202,11 @@ func (f *File) Check() error {
 }
 
 // TryWrite reports whether the next change could be written. It writes as much data as the store has to a second file,
-// and removes that file.
+// and removes that file. While the folder is lent, it says nothing.
 func (f *File) TryWrite() error {
+	if f.lent.Load() {
+		return nil
+	}
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	err := f.follow()

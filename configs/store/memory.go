@@ -121,6 +121,11 @@ func (m *memory) publish(c Change) {
 func (m *memory) Close() error {
 	m.writing.Lock() // waits for a commit under way
 	defer m.writing.Unlock()
+	return m.end()
+}
+
+// end is Close for a caller who holds writing.
+func (m *memory) end() error {
 	m.mu.Lock()
 	select {
 	case <-m.done:
