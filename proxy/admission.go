@@ -21,6 +21,7 @@ type admission struct {
 	originHeap originHeap // of origins
 	silent     ticketList // before sign-in, of all addresses
 	users      map[string]int
+	reserved   Places          // of the counts above: for connections of other processes
 	names      strings.Builder // where the names in users stand, several in one piece
 }
 
@@ -204,7 +205,7 @@ func (t *ticket) move(addr netip.Addr, lim Limits) error {
 	}
 	c, state := t.client, t.state
 	t.unlist()
-	decrement(a.addresses, t.address)
+	add(a.addresses, t.address, -1)
 	a.depart(t.address)
 	t.address = key
 	a.addresses[key]++
@@ -278,9 +279,9 @@ func (a *admission) leave(address netip.Prefix, user string, signedIn bool) {
 
 func (a *admission) uncount(address netip.Prefix, user string, signedIn bool) {
 	if user != "" {
-		decrement(a.users, user)
+		add(a.users, user, -1)
 	}
-	decrement(a.addresses, address)
+	add(a.addresses, address, -1)
 	a.total--
 	if !signedIn {
 		a.unsigned--
@@ -290,7 +291,7 @@ func (a *admission) uncount(address netip.Prefix, user string, signedIn bool) {
 
 func (t *ticket) dropUser() {
 	if t.user != "" {
-		decrement(t.admission.users, t.user)
+		add(t.admission.users, t.user, -1)
 		t.user = ""
 	}
 }
@@ -300,10 +301,4 @@ func (a *admission) counts() (unsigned, signed int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.unsigned, a.total - a.unsigned
-}
-
-func decrement[K comparable](counts map[K]int, key K) {
-	if counts[key]--; counts[key] <= 0 {
-		delete(counts, key)
-	}
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
@@ -23,10 +22,10 @@ type AuthDelayOptions struct {
 //
 // Memory is bounded: if there are too many entries, one is dropped. Safe for concurrent use.
 type authDelays struct {
-	seed maphash.Seed
-	now  func() time.Time
+	now func() time.Time
 
 	mu     sync.Mutex
+	keys   keyHash
 	failed map[uint64]failures // by address, and by user
 	good   map[uint64]int64    // by address and user: when they last signed in, in Unix seconds
 }
@@ -43,20 +42,8 @@ const (
 	maxDoublings  = 20
 )
 
-func newAuthDelays(now func() time.Time) *authDelays {
-	return &authDelays{seed: maphash.MakeSeed(), now: now, failed: make(map[uint64]failures),
-		good: make(map[uint64]int64)}
-}
-
-// The keys are hashes: an entry is small then, and one of a hundred million that meets another's costs somebody some
-// seconds at most.
-func (d *authDelays) addressKey(addr netip.Prefix) uint64 { return maphash.Comparable(d.seed, addr) }
-func (d *authDelays) userKey(user string) uint64          { return maphash.String(d.seed, user) }
-func (d *authDelays) pairKey(addr netip.Prefix, user string) uint64 {
-	return maphash.Comparable(d.seed, struct {
-		addr netip.Prefix
-		user string
-	}{addr, user})
+func newAuthDelays(keys keyHash, now func() time.Time) *authDelays {
+	return &authDelays{keys: keys, now: now, failed: make(map[uint64]failures), good: make(map[uint64]int64)}
 }
 
 // fail counts a failed sign-in, of "" if nobody knows whose, and returns how long its answer waits.
@@ -70,10 +57,10 @@ func (d *authDelays) fail(addr netip.Addr, user string, o AuthDelayOptions) time
 	defer d.mu.Unlock()
 	wait := o.First
 	if !d.known(key, user, now) && !contains(o.Exempt, addr) {
-		wait = max(wait, d.count(d.addressKey(key), failureKey{address: key}, now, o))
+		wait = max(wait, d.count(d.keys.of(key, ""), failureKey{address: key}, now, o))
 	}
 	if user != "" {
-		wait = max(wait, d.count(d.userKey(user), failureKey{user: ShownName(user)}, now, o))
+		wait = max(wait, d.count(d.keys.of(netip.Prefix{}, user), failureKey{user: ShownName(user)}, now, o))
 	}
 	return wait
 }
@@ -86,7 +73,7 @@ func (d *authDelays) knows(addr netip.Addr, user string) bool {
 }
 
 func (d *authDelays) known(key netip.Prefix, user string, now time.Time) bool {
-	return user != "" && now.Unix()-d.good[d.pairKey(key, user)] < int64(goodTime/time.Second)
+	return user != "" && now.Unix()-d.good[d.keys.of(key, user)] < int64(goodTime/time.Second)
 }
 
 // count adds a failure to an entry and returns how long that means to wait.
@@ -111,10 +98,10 @@ func (d *authDelays) succeed(addr netip.Addr, user string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.failed) > 0 {
-		delete(d.failed, d.userKey(user))
+		delete(d.failed, d.keys.of(netip.Prefix{}, user))
 	}
 	makeRoom(d.good)
-	d.good[d.pairKey(key, user)] = d.now().Unix()
+	d.good[d.keys.of(key, user)] = d.now().Unix()
 }
 
 // makeRoom drops an entry if there are too many. Nobody can choose which one.

@@ -12,7 +12,7 @@ var authDelayDefaults = AuthDelayOptions{First: 2 * time.Second, Longest: 15 * t
 // clockedAuthDelays have a clock that the test sets.
 func clockedAuthDelays() (*authDelays, *time.Time) {
 	now := time.Unix(1e9, 0)
-	return newAuthDelays(func() time.Time { return now }), &now
+	return newAuthDelays(keyHash{}, func() time.Time { return now }), &now
 }
 
 func TestAuthDelays(t *testing.T) {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"hash/maphash"
 	"math"
 	"net/netip"
 	"strings"
@@ -43,11 +42,11 @@ const (
 // Since tokens of right credentials come back, users at other addresses do not wait for an attacker's guesses. Users
 // at the attacker's address who have signed in from there lately do not wait either. Safe for concurrent use.
 type guessLimiter struct {
-	seed  maphash.Seed
 	now   func() time.Time
 	sleep func(context.Context, time.Duration) error
 
 	mu      sync.Mutex
+	keys    keyHash
 	buckets map[uint64]*bucket // those that are not full
 }
 
@@ -72,8 +71,10 @@ type waitingGuess struct {
 	admitted bool // it has got its token
 }
 
-func newGuessLimiter(now func() time.Time, sleep func(context.Context, time.Duration) error) *guessLimiter {
-	return &guessLimiter{seed: maphash.MakeSeed(), now: now, sleep: sleep, buckets: make(map[uint64]*bucket)}
+func newGuessLimiter(
+	keys keyHash, now func() time.Time, sleep func(context.Context, time.Duration) error,
+) *guessLimiter {
+	return &guessLimiter{keys: keys, now: now, sleep: sleep, buckets: make(map[uint64]*bucket)}
 }
 
 // credentialOwner returns the name whose password is verified: for USER*MASTER the master's.
@@ -81,9 +82,9 @@ func credentialOwner(login string) string {
 	return login[strings.LastIndexByte(login, backend.MasterSeparator)+1:]
 }
 
-// draw returns the draw from one bucket. The keys of buckets are hashes, as those of authDelays are.
+// draw returns the draw from one bucket.
 func (g *guessLimiter) draw(owner failureKey, r rate) tokenDraw {
-	return tokenDraw{maphash.Comparable(g.seed, owner), r, owner}
+	return tokenDraw{g.keys.of(owner.address, owner.user), r, owner}
 }
 
 // draws returns the draws of a guess at a user's credential. There is no draw for the address alone if it is apart

@@ -49,7 +49,7 @@ func TestGuessesOfAnAddress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Unix(1e9, 0)
-			g := newGuessLimiter(func() time.Time { return now }, nil)
+			g := newGuessLimiter(keyHash{}, func() time.Time { return now }, nil)
 			if got := verifiedAtOnce(g, c.from); got != c.atOnce {
 				t.Errorf("%d at once, want %d", got, c.atOnce)
 			}
@@ -68,7 +68,7 @@ func TestGuessesOfAnAddress(t *testing.T) {
 // While one user is guessed at, the user elsewhere and others at the guesser's address have their tokens. Where all
 // are guessed at, those who have signed in from there have theirs.
 func TestGuessesTakeNothingFromOthers(t *testing.T) {
-	g := newGuessLimiter(func() time.Time { return time.Unix(1e9, 0) }, nil)
+	g := newGuessLimiter(keyHash{}, func() time.Time { return time.Unix(1e9, 0) }, nil)
 	take := func(addr, user string, known bool) bool {
 		return g.tryTake(g.draws(netip.MustParseAddr(addr), user, known, guessDefaults))
 	}
@@ -92,7 +92,7 @@ func TestGuessesTakeNothingFromOthers(t *testing.T) {
 
 // Right credentials, and those that nobody has verified, cost nothing, and leave nothing behind.
 func TestGuessesGivenBack(t *testing.T) {
-	g := newGuessLimiter(func() time.Time { return time.Unix(1e9, 0) }, nil)
+	g := newGuessLimiter(keyHash{}, func() time.Time { return time.Unix(1e9, 0) }, nil)
 	tolls := g.draws(netip.MustParseAddr("2001:db8::1"), "ann", false, guessDefaults)
 	for range 1000 {
 		if !g.tryTake(tolls) {
@@ -109,7 +109,7 @@ func TestGuessesGivenBack(t *testing.T) {
 // makes room.
 func TestGuessesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGuessLimiter(time.Now, Sleep)
+		g := newGuessLimiter(keyHash{}, time.Now, Sleep)
 		tolls := g.draws(netip.MustParseAddr("192.0.2.66"), "ann", false, guessDefaults)
 		verifiedAtOnce(g, one("192.0.2.66", "ann"))
 		began := time.Now()
@@ -163,7 +163,7 @@ func TestGuessesWait(t *testing.T) {
 // The waits for all tokens of one guess are bounded together.
 func TestGuessesWaitOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGuessLimiter(time.Now, Sleep)
+		g := newGuessLimiter(keyHash{}, time.Now, Sleep)
 		addr := netip.MustParseAddr("2001:db8::1")
 		tolls := g.draws(addr, "ann", false, GuessOptions{AtOnce: 1, PerMinute: 6, AddressAtOnce: 1,
 			AddressPerMinute: 6})
@@ -182,7 +182,7 @@ func TestGuessesWaitOnce(t *testing.T) {
 
 // Memory is bounded, and a guesser who fills it with other buckets is not rid of an empty one.
 func TestGuessesAreBounded(t *testing.T) {
-	g := newGuessLimiter(func() time.Time { return time.Unix(1e9, 0) }, nil)
+	g := newGuessLimiter(keyHash{}, func() time.Time { return time.Unix(1e9, 0) }, nil)
 	emptied := make([][]tokenDraw, 200)
 	for i := range emptied {
 		emptied[i] = g.draws(netip.MustParseAddr("192.0.2.66"), fmt.Sprint("ann", i), true, guessDefaults)

@@ -31,6 +31,7 @@ type Options struct {
 	// KeptDescriptors is the number from which on descriptors are kept back for others than clients, such as probes
 	// and HTTP; 0 for none.
 	KeptDescriptors int
+	Memory          *Memory // of a server before this one, of which the process goes on; nil for none
 
 	Random io.Reader                                        // for session ids, safe for concurrent use
 	Now    func() time.Time                                 // for deadlines and durations

@@ -66,10 +66,16 @@ func newServer(opt Options) (*Server, error) {
 	if err := opt.check(); err != nil {
 		return nil, fmt.Errorf("proxy options: %w", err)
 	}
+	keys, err := newKeyHash(opt.Random)
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{opt: opt, admission: newAdmission(opt.Now), closed: make(chan struct{}),
-		authDelays: newAuthDelays(opt.Now), guesses: newGuessLimiter(opt.Now, opt.Sleep),
+		authDelays: newAuthDelays(keys, opt.Now), guesses: newGuessLimiter(keys, opt.Now, opt.Sleep),
 		signins: newSigninCounts()}
-	var err error
+	if opt.Memory != nil {
+		opt.Memory.recall(s.authDelays, s.guesses)
+	}
 	if s.metrics, err = newMetrics(opt.Registerer, s.admission.counts, s.Shortages,
 		newRelayCollector(s.Stats)); err != nil {
 		return nil, err

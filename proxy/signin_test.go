@@ -202,7 +202,7 @@ func TestRefusalsTellNobodyWhoExists(t *testing.T) {
 					clock.Add(int64(took))
 					return nil, &backend.Error{Kind: kind, Server: "mbx1", Phase: backend.PhaseSignIn}
 				}
-				h.server.authDelays = newAuthDelays(h.server.opt.Now)
+				h.server.authDelays = newAuthDelays(keyHash{}, h.server.opt.Now)
 				p := h.client()
 				p.send("a LOGIN bob secret\r\n")
 				told = append(told, p.expect("a NO "))

@@ -162,9 +162,20 @@ func (l *threadListener) begin() {
 	l.slot = slot
 }
 
+// maxDrained bounds what end accepts: a flood of connections must not keep it.
+const maxDrained = 4096
+
+// end accepts what is there already. If another process has the listener too, the kernel may have told only this one
+// of a connection.
 func (l *threadListener) end() {
+	taking := l.slot != 0
 	l.unwatch()
 	delete(l.thread.listeners, l)
+	for range maxDrained {
+		if !taking || !l.accept() {
+			break
+		}
+	}
 	l.onEnd()
 }
 
@@ -190,9 +201,11 @@ func (l *threadListener) sweep() {
 	}
 }
 
-// ready implements watched: it accepts one connection. If there are more, epoll reports again, perhaps to another
-// thread.
-func (l *threadListener) ready(uint32) {
+// ready implements watched. If there are more connections, epoll reports again, perhaps to another thread.
+func (l *threadListener) ready(uint32) { l.accept() }
+
+// accept accepts one connection, and says whether there was one.
+func (l *threadListener) accept() bool {
 	var raw unix.RawSockaddrAny
 	size := uint32(unsafe.Sizeof(raw))
 	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.fd), uintptr(unsafe.Pointer(&raw)),
@@ -207,8 +220,10 @@ func (l *threadListener) ready(uint32) {
 			c.local = l.local
 		}
 		c.giveTo(l.take)
+		return true
 	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED: // another thread was faster, or the client has gone
 	default:
 		l.pause(errno)
 	}
+	return false
 }
