@@ -69,7 +69,7 @@ type Log struct {
 	at          []uint64 // the next event of each ring
 	ends        []uint64 // the number after its last event
 	droppedSeen []uint64 // its dropped events that are counted already
-	chunk       chunk
+	chunk       Rows
 }
 
 // New returns a running log. It makes no file before the first row.
@@ -117,6 +117,7 @@ func (l *Log) Close() {
 	close(l.done)
 	ended := make(chan struct{})
 	go func() {
+		l.writer.release()
 		l.group.Wait()
 		close(ended)
 	}()
@@ -376,7 +377,7 @@ func (l *Log) noteLost(d *demand, n uint64) {
 		return
 	}
 	l.counts.dropped[dropRing].Add(n)
-	l.chunk.lost += n
+	l.chunk.Lost += n
 	for _, t := range d.tails {
 		t.lose(n)
 	}
@@ -388,12 +389,12 @@ const chunkSize = 64 << 10
 // distribute gives an event's row to the files and the tails that want it.
 func (l *Log) distribute(d *demand, e *Event, format Format) {
 	if e.file {
-		if len(l.chunk.data) > 0 && l.chunk.format != format {
+		if len(l.chunk.Text) > 0 && l.chunk.Format != format {
 			l.flush()
 		}
-		l.chunk.format = format
-		l.chunk.data = l.rows.append(l.chunk.data, format, e)
-		if l.chunk.rows++; len(l.chunk.data) >= chunkSize {
+		l.chunk.Format = format
+		l.chunk.Text = l.rows.append(l.chunk.Text, format, e)
+		if l.chunk.Number++; len(l.chunk.Text) >= chunkSize {
 			l.flush()
 		}
 	}
@@ -422,21 +423,21 @@ func (l *Log) format() Format {
 
 // flush gives the chunk to the writer, or drops it if the writer's queue is full.
 func (l *Log) flush() {
-	if l.chunk.rows == 0 && l.chunk.lost == 0 {
+	if l.chunk.Number == 0 && l.chunk.Lost == 0 {
 		return
 	}
 	select {
 	case l.writer.in <- l.chunk:
-		l.chunk = chunk{data: l.writer.buffer()}
+		l.chunk = Rows{Text: l.writer.buffer()}
 	default:
-		l.counts.dropped[dropQueue].Add(uint64(l.chunk.rows))
-		l.chunk = chunk{data: l.chunk.data[:0], lost: l.chunk.lost + uint64(l.chunk.rows)}
+		l.counts.dropped[dropQueue].Add(uint64(l.chunk.Number))
+		l.chunk = Rows{Text: l.chunk.Text[:0], Lost: l.chunk.Lost + uint64(l.chunk.Number)}
 	}
 }
 
 // flushLast reports rows that the last flush has dropped. It waits for the disk, as long as Close does.
 func (l *Log) flushLast() {
-	if l.chunk.lost == 0 {
+	if l.chunk.Lost == 0 {
 		return
 	}
 	select {

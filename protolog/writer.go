@@ -13,14 +13,6 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// chunk has whole rows that wait for the disk.
-type chunk struct {
-	data   []byte
-	rows   int
-	lost   uint64 // rows that were dropped before these
-	format Format
-}
-
 const (
 	// maxQueue is how many chunks wait for the disk.
 	maxQueue = 64
@@ -38,7 +30,10 @@ type writer struct {
 	log     zerolog.Logger
 	version string
 	counts  *counts
-	in      chan chunk
+	in      chan Rows
+	foreign chan Rows   // of other processes
+	turns   chan turned // see turn
+	ended   chan struct{}
 	free    chan []byte   // for the next chunks
 	changed chan struct{} // holds one: settings has changed
 	writeAt func(f *os.File, p []byte, at int64) (int, error)
@@ -60,12 +55,14 @@ type writer struct {
 	retry    time.Time // no attempt before this time
 	prunedAt time.Time // when prune last ran
 	lost     uint64    // rows that no line in a file reports yet
+	way      way       // of rows
 }
 
 func newWriter(opt Options, c *counts) *writer {
 	return &writer{
 		now: opt.Now, log: opt.Log, version: opt.Version, counts: c, settings: opt.Settings.Files,
-		in: make(chan chunk, maxQueue), free: make(chan []byte, maxQueue), changed: make(chan struct{}, 1),
+		in: make(chan Rows, maxQueue), foreign: make(chan Rows, maxQueue), turns: make(chan turned), ended: make(chan struct{}),
+		free: make(chan []byte, maxQueue), changed: make(chan struct{}, 1),
 		writeAt: (*os.File).WriteAt,
 	}
 }
@@ -109,23 +106,34 @@ func (w *writer) run() {
 	w.applySettings()
 	ticker := time.NewTicker(retryTime)
 	defer ticker.Stop()
+	defer close(w.ended)
 	defer w.packers.Wait()
 	defer w.finishFile()
 	for {
+		in := w.in
+		if w.way.held {
+			in = nil
+		}
 		select {
-		case c, more := <-w.in:
+		case c, more := <-in:
 			if !more {
 				return
 			}
-			w.write(c)
+			w.pass(c)
 			select {
-			case w.free <- c.data:
+			case w.free <- c.Text:
 			default:
 			}
+		case c := <-w.foreign:
+			w.pass(c)
+		case t := <-w.turns:
+			w.take(t)
 		case <-w.changed:
 			w.applySettings()
 		case <-ticker.C:
-			w.checkFiles()
+			if w.way.toFiles() {
+				w.checkFiles()
+			}
 		}
 	}
 }
@@ -136,7 +144,7 @@ func (w *writer) applySettings() {
 	before := w.set
 	w.set = w.settings
 	w.mu.Unlock()
-	if before.Location != w.set.Location {
+	if before.Location != w.set.Location && w.way.toFiles() {
 		w.finishFile()
 		if err := repair(w.set.Location); err != nil {
 			w.log.Error().Err(err).Msg("cannot repair the protocol log's files")
@@ -174,14 +182,14 @@ func (w *writer) isReplaced() bool {
 }
 
 // write writes a chunk, or counts it as lost.
-func (w *writer) write(c chunk) {
-	w.lost += c.lost
+func (w *writer) write(c Rows) {
+	w.lost += c.Lost
 	now := w.now()
 	if now.Before(w.retry) {
 		w.drop(c)
 		return
 	}
-	err := w.openFile(c.format, now)
+	err := w.openFile(c.Format, now)
 	if err == nil {
 		err = w.append(c)
 	}
@@ -191,13 +199,13 @@ func (w *writer) write(c chunk) {
 		return
 	}
 	w.lost = 0
-	w.counts.rows.Add(uint64(c.rows))
+	w.counts.rows.Add(uint64(c.Number))
 	w.noteSuccess()
 }
 
-func (w *writer) drop(c chunk) {
-	w.lost += uint64(c.rows)
-	w.counts.dropped[dropDisk].Add(uint64(c.rows))
+func (w *writer) drop(c Rows) {
+	w.lost += uint64(c.Number)
+	w.counts.dropped[dropDisk].Add(uint64(c.Number))
 }
 
 // openFile makes the right file the current one, and opens it.
@@ -250,14 +258,14 @@ func header(version string, now time.Time) []byte {
 }
 
 // append writes a chunk. If rows before it are lost, it first writes a line that says so.
-func (w *writer) append(c chunk) error {
+func (w *writer) append(c Rows) error {
 	if w.lost > 0 {
-		if err := w.put(lostLine(c.format, w.lost)); err != nil {
+		if err := w.put(lostLine(c.Format, w.lost)); err != nil {
 			return err
 		}
 		w.lost = 0
 	}
-	return w.put(c.data)
+	return w.put(c.Text)
 }
 
 // lostLine returns the line that says how many rows are missing.
