@@ -250,7 +250,7 @@ func TestExpires(t *testing.T) {
 	}
 }
 
-// A session is resumed across a reload, and until its key is the third from the newest; and not when other authorities
+// A session is resumed across a reload and in a process that goes on with the keys, and until its key is the third from the newest; and not when other authorities
 // vouch for clients.
 func TestTickets(t *testing.T) {
 	f := newFolder(t)
@@ -277,12 +277,26 @@ func TestTickets(t *testing.T) {
 		}
 		return state.DidResume
 	}
+	inAnotherProcess := func(clients *x509.CertPool) func() {
+		return func() {
+			keys := tickets.Keys()
+			if tickets, err = certs.NewTickets(rand.Reader); err != nil {
+				t.Fatal(err)
+			}
+			tickets.Adopt(keys)
+			server = configure(clients)
+		}
+	}
 	steps := []struct {
 		name string
 		do   func()
 		want bool
 	}{
 		{"the next time", func() {}, true},
+		{"in another process", inAnotherProcess(nil), true},
+		{"in one that asks for certificates", inAnotherProcess(f.ca.Pool()), false},
+		{"in another of that kind", inAnotherProcess(f.ca.Pool()), false},
+		{"in one that does not", inAnotherProcess(nil), false},
 		{"after a reload", func() { server = configure(nil) }, true},
 		{"after two rotations", func() { tickets.Rotate(); tickets.Rotate() }, true},
 		{"after three", func() { tickets.Rotate(); tickets.Rotate(); tickets.Rotate() }, false},

@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/tls"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -16,14 +17,33 @@ type Tickets struct {
 	random io.Reader
 
 	mu   sync.Mutex
-	keys [][32]byte
-	live *tls.Config // the configuration that has them
+	keys    [][32]byte
+	adopted [][32]byte  // for the first configuration
+	live    *tls.Config // the configuration that has them
 }
 
 // NewTickets returns a first key, from random.
 func NewTickets(random io.Reader) (*Tickets, error) {
 	t := &Tickets{random: random}
 	return t, t.Rotate()
+}
+
+// Keys returns the keys, for another process that takes the clients of this one: its tickets and ours are good for
+// both. It returns none where a ticket stands for a client's certificate, since the other process may trust others.
+func (t *Tickets) Keys() [][32]byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.live == nil || t.live.ClientCAs != nil {
+		return nil
+	}
+	return slices.Clone(t.keys)
+}
+
+// Adopt takes the keys of another process's Keys in place of its own. It is called before Use.
+func (t *Tickets) Adopt(keys [][32]byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.adopted = keys[:min(len(keys), ticketKeys)]
 }
 
 // Use gives a configuration the keys, now and after each Rotate, in place of the one that had them. It is not in use
@@ -37,7 +57,10 @@ func (t *Tickets) Use(config *tls.Config) error {
 			return err
 		}
 	}
-	t.live = config
+	if len(t.adopted) > 0 && config.ClientCAs == nil {
+		t.keys = t.adopted
+	}
+	t.live, t.adopted = config, nil
 	config.SetSessionTicketKeys(t.keys)
 	return nil
 }
