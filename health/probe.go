@@ -125,6 +125,15 @@ func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() t
 	return result
 }
 
+// Try runs a probe's run function once, by itself, and returns what it has found wrong.
+func Try(ctx context.Context, timeout time.Duration, run func(context.Context, *Run) error) error {
+	result := (&Probe{Run: run}).execute(ctx, timeout, time.Now, new(Run))
+	if result == nil || result.Type == Succeeded {
+		return nil
+	}
+	return fmt.Errorf("%s: %s", result.Phase, result.Err)
+}
+
 // panicError is a probe's panic.
 type panicError struct {
 	value any

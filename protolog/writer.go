@@ -61,8 +61,9 @@ type writer struct {
 func newWriter(opt Options, c *counts) *writer {
 	return &writer{
 		now: opt.Now, log: opt.Log, version: opt.Version, counts: c, settings: opt.Settings.Files,
-		in: make(chan Rows, maxQueue), foreign: make(chan Rows, maxQueue), turns: make(chan turned), ended: make(chan struct{}),
-		free: make(chan []byte, maxQueue), changed: make(chan struct{}, 1),
+		in: make(chan Rows, maxQueue), foreign: make(chan Rows, maxQueue), turns: make(chan turned),
+		ended: make(chan struct{}),
+		free:  make(chan []byte, maxQueue), changed: make(chan struct{}, 1),
 		writeAt: (*os.File).WriteAt,
 	}
 }

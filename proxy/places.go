@@ -48,6 +48,9 @@ func (p Places) Minus(before Places) Places { return p.plus(before, -1) }
 // Plus returns p after a change.
 func (p Places) Plus(change Places) Places { return p.plus(change, 1) }
 
+// Some says whether a change changes anything.
+func (p Places) Some() bool { return p.Connections != 0 || len(p.Addresses) > 0 || len(p.Users) > 0 }
+
 // plus returns p and sign times q. Both stay as they are.
 func (p Places) plus(q Places, sign int) Places {
 	sum := Places{Connections: p.Connections + sign*q.Connections, Addresses: maps.Clone(p.Addresses),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,6 +142,24 @@ func (s *Server) Settings() Settings { return *s.settings.Load() }
 
 // Clients returns how many set-ups have begun so far.
 func (s *Server) Clients() uint64 { return s.inSetUp.count() }
+
+// Retire stops accepting, for another process that has the listeners too. Sessions in set-up and signed-in sessions go
+// on.
+func (s *Server) Retire() {
+	s.mu.Lock()
+	listeners := slices.Clone(s.listeners)
+	s.mu.Unlock()
+	for _, active := range listeners {
+		s.StopServing(active.Listener)
+	}
+}
+
+// EndSetUps sends BYE to sessions in set-up, and returns when there are none. It is for a server that has retired:
+// afterwards nobody signs in.
+func (s *Server) EndSetUps() {
+	s.stopListening()
+	s.setup.Wait()
+}
 
 // Shutdown stops the server: it stops accepting, sends BYE to sessions in set-up, and drains the relay. When ctx ends,
 // it closes the remaining sessions. It returns when no goroutine of the server is left: nil if all sessions ended in

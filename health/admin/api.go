@@ -45,6 +45,7 @@ type API struct {
 	Maintenance Maintenance
 	Log         Log
 	Store       Store
+	Service     Service
 }
 
 // routes adds the API to the pages.
@@ -85,6 +86,7 @@ func (a API) register(api huma.API, all bool) {
 	add(api, a.Maintenance, maintenanceRoutes, all)
 	add(api, a.Log, logRoutes, all)
 	add(api, a.Store, storeRoutes, all)
+	add(api, a.Service, serviceRoutes, all)
 }
 
 func add[Part any](api huma.API, part Part, routes func(huma.API, Part), all bool) {

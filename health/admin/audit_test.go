@@ -109,6 +109,10 @@ func (c *changing) StopMaintenance(context.Context, string) ([]maintenance.Step,
 func (c *changing) Backup(context.Context) (StoreCopy, error) {
 	return StoreCopy{File: "/backups/one"}, nil
 }
+func (c *changing) Generations(context.Context) []Generation { return nil }
+func (c *changing) Upgrade(context.Context, string, time.Duration) (Generation, error) {
+	return Generation{PID: 7, Serving: true}, nil
+}
 func (c *changing) Status() protolog.Status { return protolog.Status{} } // a new rule is not in effect yet
 func (c *changing) On(context.Context, protolog.Filter, time.Duration) (was *protolog.Rule, now protolog.Rule,
 	err error) {
@@ -148,6 +152,7 @@ func TestEachChangeHasOldAndNew(t *testing.T) {
 		"servers/{name}/maintenance/start": `"old":{"activation":"allowed"},"new":{"activation":"blocked"}`,
 		"servers/{name}/maintenance/stop":  `"old":{"activation":"blocked"},"new":{"activation":"allowed"}`,
 		"bundle":                           `"old":{"bundle":null},"new":{"bundle":"/bundle.tar"}`,
+		"service/upgrade":                  `"old":{"process":null},"new":{"process":7}`,
 		"store/backup":                     `"old":{"copy":null},"new":{"copy":"/backups/one"}`,
 		"site/{path}":                      "", // each node logs its own change
 		"/probes/{set}/{probe}":            "", // a run by hand changes nothing

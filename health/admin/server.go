@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ type Server struct {
 // endpoint is a listener with its HTTP server.
 type endpoint struct {
 	server   *Server
+	listener net.Listener
 	http     *http.Server
 	loopback bool   // only this machine reaches it
 	socket   bool   // a Unix socket: the mode of its file guards it
@@ -99,7 +101,7 @@ func (s *Server) Reload(a Access) error {
 // with ErrOpen if the access is not strict enough for it.
 func (s *Server) Serve(ln net.Listener) error {
 	defer ln.Close()
-	d, err := s.open(ln.Addr())
+	d, err := s.open(ln)
 	if d == nil {
 		return err
 	}
@@ -111,8 +113,10 @@ func (s *Server) Serve(ln net.Listener) error {
 }
 
 // open makes the endpoint of a listener. After Shutdown it returns nil and no error.
-func (s *Server) open(addr net.Addr) (*endpoint, error) {
-	d := &endpoint{server: s, loopback: isLoopback(addr), socket: addr.Network() == "unix", path: addr.String()}
+func (s *Server) open(ln net.Listener) (*endpoint, error) {
+	addr := ln.Addr()
+	d := &endpoint{server: s, listener: ln, loopback: isLoopback(addr), socket: addr.Network() == "unix",
+		path: addr.String()}
 	d.http = &http.Server{
 		Handler:           d.guard(audited(s.log, d.watching(s.pages))),
 		ConnContext:       withConn,
@@ -152,6 +156,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Leave stops answering on a listener, which another process has taken over. It returns when all requests there are
+// answered; those that are not when ctx ends are cut. Other listeners are answered as before.
+func (s *Server) Leave(ctx context.Context, ln net.Listener) error {
+	s.mu.Lock()
+	i := slices.IndexFunc(s.endpoints, func(d *endpoint) bool { return d.listener == ln })
+	if i < 0 {
+		s.mu.Unlock()
+		return ln.Close()
+	}
+	left := s.endpoints[i]
+	s.endpoints = slices.Delete(s.endpoints, i, i+1)
+	s.mu.Unlock()
+	if err := left.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, left.http.Close())
+	}
+	return nil
 }
 
 // complaints takes the HTTP library's words about clients.

@@ -10,6 +10,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -119,6 +121,7 @@ type socket struct {
 	net.Listener
 	path string
 	file fs.FileInfo
+	keep atomic.Bool // closing leaves the socket
 }
 
 // Addr returns the path of the socket.
@@ -134,10 +137,41 @@ func (s *socket) moveTo(from string, gid int) (err error) {
 	return os.Rename(from, s.path)
 }
 
+// SyscallConn gives access to the descriptor, which another process may inherit; see AdoptUnix.
+func (s *socket) SyscallConn() (syscall.RawConn, error) {
+	return s.Listener.(*net.UnixListener).SyscallConn()
+}
+
+// AdoptUnix makes a listener for Serve of the descriptor of another process's ListenUnix for the same path. It owns
+// the file. Closing the listener leaves the socket to the other process; see SetUnlinkOnClose.
+func AdoptUnix(file *os.File, path string) (net.Listener, error) {
+	defer file.Close()
+	ln, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	unix, ok := ln.(*net.UnixListener)
+	if !ok {
+		ln.Close()
+		return nil, fmt.Errorf("socket %s: another kind of listener was handed over", path)
+	}
+	unix.SetUnlinkOnClose(false)
+	adopted := &socket{Listener: unix, path: path}
+	adopted.keep.Store(true)
+	if adopted.file, err = os.Lstat(path); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return adopted, nil
+}
+
+// SetUnlinkOnClose says whether closing the listener removes the socket.
+func (s *socket) SetUnlinkOnClose(remove bool) { s.keep.Store(!remove) }
+
 // Close stops listening and removes the socket, if it is still this one.
 func (s *socket) Close() error {
 	err := s.Listener.Close()
-	if info, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(info, s.file) {
+	if info, statErr := os.Lstat(s.path); statErr == nil && !s.keep.Load() && os.SameFile(info, s.file) {
 		err = errors.Join(err, os.Remove(s.path))
 	}
 	return err

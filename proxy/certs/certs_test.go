@@ -250,8 +250,8 @@ func TestExpires(t *testing.T) {
 	}
 }
 
-// A session is resumed across a reload and in a process that goes on with the keys, and until its key is the third from the newest; and not when other authorities
-// vouch for clients.
+// A session is resumed across a reload, in a process that goes on with the keys, and until its key is the third from
+// the newest; and not when other authorities vouch for clients.
 func TestTickets(t *testing.T) {
 	f := newFolder(t)
 	c := f.open(f.issue("mail", "mail.example.org"))

@@ -16,7 +16,7 @@ const ticketKeys = 3
 type Tickets struct {
 	random io.Reader
 
-	mu   sync.Mutex
+	mu      sync.Mutex
 	keys    [][32]byte
 	adopted [][32]byte  // for the first configuration
 	live    *tls.Config // the configuration that has them

@@ -60,7 +60,7 @@ type Owner interface {
 
 // Carried describes a session that the relay carries.
 type Carried struct {
-	Owner    Owner
+	Owner    Owner         `json:"-"`
 	Commands uint64        // answered so far
 	Open     int           // commands in progress
 	Idling   bool          // the only open command is an IDLE that waits for mail

@@ -114,6 +114,18 @@ func (v Verb) String() string { return verbNames[v] }
 // VerbNames lists the verbs except VerbOther, in upper case and sorted.
 func VerbNames() []string { return slices.Sorted(slices.Values(verbNames[VerbOther+1:])) }
 
+// MarshalText implements encoding.TextMarshaler.
+func (v Verb) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. A verb that this version does not know is VerbOther.
+func (v *Verb) UnmarshalText(text []byte) error {
+	*v = VerbOther
+	if i := slices.Index(verbNames[:], string(text)); i >= 0 {
+		*v = Verb(i)
+	}
+	return nil
+}
+
 // Lower returns the verb in lower case.
 func (v Verb) Lower() string { return lowerNames[v] }
 

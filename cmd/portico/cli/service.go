@@ -17,7 +17,7 @@ func newService() *cobra.Command {
 		Short: "Show readiness and restart services, of this node or of a mailbox server",
 		Long: `Service shows whether this node takes clients, and restarts a front end or a
 mailbox server at once. For planned work use portico maintenance.`},
-		newServiceStatus(), newServiceRestart())
+		newServiceStatus(), newServiceRestart(), newServiceUpgrade(), newServiceGenerations())
 }
 
 func newServiceStatus() *cobra.Command {

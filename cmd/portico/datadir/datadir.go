@@ -31,6 +31,12 @@ func Open(config *configs.Config, file string) (*store.File, error) {
 	return s, Error(err, config, file)
 }
 
+// OpenLocked is Open with a lock that another process has lent; see store.OpenLocked.
+func OpenLocked(config *configs.Config, file string, lock *os.File) (*store.File, error) {
+	s, err := store.OpenLocked(config.DataDir, lock, time.Now())
+	return s, Error(err, config, file)
+}
+
 // Error adds the path of data_dir to an error of its store. For a *store.Damage it also lists the commands that help.
 func Error(err error, config *configs.Config, file string) error {
 	var damage *store.Damage

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"portico/fleet"
@@ -18,6 +19,7 @@ import (
 type apiServer struct {
 	server  *admin.Server // guards itself; nil before the start
 	address net.Addr      // as opened; nil if it listens on none
+	open    []openAPI     // for all but earlier processes
 }
 
 // startAPI opens the address and the socket of HTTP.
@@ -30,22 +32,75 @@ func (s *service) startAPI() (err error) {
 	if err != nil {
 		return err
 	}
+	names := make(listenerNames)
 	if address := config.Admin.Address; address != "" {
-		ln, err := admin.ListenTCP(context.Background(), address, access)
+		name := names.next(kindHTTP, address)
+		ln, err := listenHTTP(address, access, s.previous.take(name))
 		if err != nil {
 			return fmt.Errorf("admin.address %s: %w", address, err)
 		}
 		s.api.address = ln.Addr()
-		s.serveAPI(ln)
+		s.api.open = append(s.api.open, openAPI{ln, name})
 	}
 	if path := config.Admin.Socket; path != "" {
-		ln, err := admin.ListenUnix(context.Background(), path, config.Admin.SocketGroup)
+		name := names.next(kindSocket, path)
+		ln, err := listenSocket(path, config.Admin.SocketGroup, s.previous.take(name))
 		if err != nil {
+			s.api.abandon()
 			return fmt.Errorf("admin.socket: %w", err)
 		}
-		s.serveAPI(ln)
+		s.api.open = append(s.api.open, openAPI{ln, name})
+	}
+	for _, open := range s.api.open {
+		s.serveAPI(open.Listener)
 	}
 	return nil
+}
+
+// listenHTTP opens the address of HTTP, from another process's descriptor if there is one, which it owns.
+func listenHTTP(address string, access admin.Access, file *os.File) (net.Listener, error) {
+	if file == nil {
+		return admin.ListenTCP(context.Background(), address, access)
+	}
+	defer file.Close()
+	return net.FileListener(file)
+}
+
+// listenSocket opens the socket, as listenHTTP does the address.
+func listenSocket(path, group string, file *os.File) (net.Listener, error) {
+	if file == nil {
+		return admin.ListenUnix(context.Background(), path, group)
+	}
+	return admin.AdoptUnix(file, path)
+}
+
+// own has this process remove the socket in the end.
+func (a *apiServer) own() { a.removeSockets(true) }
+
+// leave leaves the listeners to another process.
+func (a *apiServer) leave() {
+	a.removeSockets(false)
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	for _, open := range a.open {
+		a.server.Leave(ctx, open.Listener)
+	}
+}
+
+func (a *apiServer) removeSockets(remove bool) {
+	for _, open := range a.open {
+		if socket, ok := open.Listener.(interface{ SetUnlinkOnClose(bool) }); ok {
+			socket.SetUnlinkOnClose(remove)
+		}
+	}
+}
+
+// abandon closes what does not answer yet.
+func (a *apiServer) abandon() {
+	for _, open := range a.open {
+		open.Close()
+	}
+	a.open = nil
 }
 
 // gatherer is what /metrics shows.
@@ -61,6 +116,7 @@ func (s *service) nouns() admin.API {
 		Sessions: sessionsAPI{s}, Stats: statsAPI{s}, Settings: settingsAPI{s}, Penalties: penaltiesAPI{s},
 		Monitors: monitorsAPI{s}, Probes: probesAPI{s}, Overrides: overridesAPI{s}, Components: componentsAPI{s},
 		Recovery: recoveryAPI{s}, Maintenance: maintenanceAPI{s}, Log: logAPI{s.protocol, s}, Store: storeAPI{s},
+		Service: serviceAPI{s},
 	}
 }
 

@@ -103,6 +103,7 @@ func (s *service) commit(ctx context.Context, current, next *inForce, keep func(
 	s.config.inForce.Store(next)
 	s.clients.bound(next.config)
 	s.protocol.Configure(protocolSettings(next.config))
+	s.background.group.Go(s.generations.tellLog)
 	logMovedServers(s.log, current.config, next.config)
 	if next.fromFile != current.fromFile {
 		s.useFile(next.config)

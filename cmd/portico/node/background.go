@@ -12,6 +12,8 @@ type background struct {
 	group    sync.WaitGroup // every goroutine of the node
 	ctx      context.Context
 	end      context.CancelFunc // of ctx
+	owned    context.Context    // ends with ctx, or when another process takes over
+	retire   context.CancelFunc // of owned
 	failed   chan error         // a listener's unexpected end
 	draining atomic.Bool        // the node is stopping
 }
@@ -20,11 +22,15 @@ type background struct {
 func newBackground(listeners int) *background {
 	b := &background{failed: make(chan error, listeners)}
 	b.ctx, b.end = context.WithCancel(context.Background())
+	b.owned, b.retire = context.WithCancel(b.ctx)
 	return b
 }
 
 // run starts a goroutine that returns at the end of its context.
 func (b *background) run(work func(context.Context)) { b.group.Go(func() { work(b.ctx) }) }
+
+// runOwned starts a goroutine for what one process of the node does: it returns at the end of its context.
+func (b *background) runOwned(work func(context.Context)) { b.group.Go(func() { work(b.owned) }) }
 
 // fail passes on why a listener has ended, unless it was told to end.
 func (b *background) fail(err error) {

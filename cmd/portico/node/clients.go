@@ -34,9 +34,12 @@ func newClientSide(config *configuration, log *nodeLog, background *background) 
 }
 
 // openTLS makes the first key of session tickets, and the metrics of certificates.
-func (c *clientSide) openTLS(metrics prometheus.Registerer) (err error) {
+func (c *clientSide) openTLS(metrics prometheus.Registerer, previous *takeover) (err error) {
 	c.certificates = newCertificateMetrics(metrics)
 	c.tickets, err = certs.NewTickets(cryptorand.Reader)
+	if err == nil && previous != nil {
+		c.tickets.Adopt(previous.Tickets)
+	}
 	return err
 }
 
@@ -54,19 +57,23 @@ func (c *clientSide) useTLS(f *front) error {
 
 // start starts relay and server. Each loop and each sign-in thread keeps a processor of the Go scheduler to itself. As
 // many as the machine has are for everything else: password checks, lookups, garbage collection, HTTP.
-func (c *clientSide) start(cpus int, protocol *protolog.Log, metrics prometheus.Registerer) error {
+func (c *clientSide) start(cpus int, protocol *protolog.Log, metrics prometheus.Registerer, previous *takeover) error {
 	config := c.config.current().config
 	runtime.GOMAXPROCS(loops(config, cpus) + signinThreads(config, cpus) + cpus)
 	if err := c.startRelay(relayOptions(config, cpus), protocol); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
 	c.bound(config)
+	var memory *proxy.Memory
+	if previous != nil {
+		memory = &previous.Memory
+	}
 	var err error
 	c.server, err = proxy.New(proxy.Options{
 		Settings: c.config.current().settings(), Relay: c.relay, Log: c.log.sink.patient(c.log.Logger),
 		Registerer: metrics, SigninThreads: signinThreads(config, cpus),
 		ProtocolLog: protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
-		Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+		Memory: memory, Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
 	})
 	return err
 }

@@ -15,11 +15,11 @@ import (
 	"portico/cmd/portico/cli"
 )
 
-// commandsWithoutResults run until they are stopped, print a text for people or other programs, or ask a demo, as
-// TestDemoFailsOver does.
+// commandsWithoutResults run until they are stopped, print a text for people or other programs, ask a demo, as
+// TestDemoFailsOver does, or replace the process that answers, as TestUpgrade does.
 var commandsWithoutResults = []string{
 	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "bench profile from-log",
-	"man", "token new", "help", "completion bash",
+	"man", "token new", "service upgrade", "help", "completion bash",
 	"completion fish", "completion powershell", "completion zsh",
 }
 
@@ -81,6 +81,7 @@ var commandSamples = []struct{ command, args string }{
 	{"runbook average", "mbx1 --auto"},
 	{"service status", ""},
 	{"service restart", ""},
+	{"service generations", ""},
 	{"maintenance start", "mbx2"},
 	{"maintenance status", ""},
 	{"maintenance stop", "mbx2"},

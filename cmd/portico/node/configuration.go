@@ -20,6 +20,7 @@ type configuration struct {
 	started  *configs.Config         // as at the start: what only a restart changes
 	inForce  atomic.Pointer[inForce] // nil before the start
 	changing sync.Mutex              // one change at a time, of inForce or of what operators set
+	retired  atomic.Bool             // another process has taken over: nothing changes here any more
 }
 
 // current returns the configuration in force. It is nil before the start.
@@ -29,6 +30,10 @@ func (c *configuration) current() *inForce { return c.inForce.Load() }
 // ctx ends first, so that nothing changes for a caller who has given up.
 func (c *configuration) change(ctx context.Context) (done func(), err error) {
 	c.changing.Lock()
+	if c.retired.Load() {
+		c.changing.Unlock()
+		return nil, errRetired
+	}
 	if ctx.Err() != nil {
 		c.changing.Unlock()
 		return nil, fmt.Errorf("nothing has changed, because another change was in progress: %w", context.Cause(ctx))

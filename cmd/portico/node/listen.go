@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,12 +34,14 @@ type listeners struct {
 	closed bool           // none is opened any more
 }
 
-// listen opens all listeners, or none. They take nobody before serve.
-func (l *listeners) listen() error {
+// listen opens all listeners, or none; those that another process has open, it shares with that one. They take nobody
+// before serve.
+func (l *listeners) listen(previous *takeover) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	names := make(listenerNames)
 	for i, listener := range l.wanted {
-		ln, err := listenTCP(listener.Address, l.wanted)
+		ln, err := openListener(listener.Address, l.wanted, previous.take(names.next(kindIMAP, listener.Address)))
 		if err != nil {
 			l.abandon()
 			return fmt.Errorf("listeners[%d]: %w", i, err)
@@ -144,6 +147,15 @@ func (l *listeners) ready() error {
 		return fmt.Errorf("%d of %d are open", open, len(l.wanted))
 	}
 	return nil
+}
+
+// openListener opens one of the listeners, from a descriptor if there is one, which it owns.
+func openListener(address string, all []configs.Listener, file *os.File) (net.Listener, error) {
+	if file == nil {
+		return listenTCP(address, all)
+	}
+	defer file.Close()
+	return net.FileListener(file)
 }
 
 // listenTCP opens one of the listeners. Go sets no keep-alives: the relay does, in its own time. What is accepted

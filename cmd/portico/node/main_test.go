@@ -9,7 +9,10 @@ import (
 	"portico/cmd/portico/cli"
 )
 
-func TestMain(m *testing.M) { commandLine.Main(m) }
+func TestMain(m *testing.M) {
+	dieInAnUpgrade()
+	commandLine.Main(m)
+}
 
 // program is what the command line is joined with.
 var program = cli.Node{Serve: Serve, Check: Check}

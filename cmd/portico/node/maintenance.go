@@ -36,7 +36,7 @@ func (c maintenanceAPI) Maintenance() []admin.MaintenanceRow {
 		if r.Component == components.ServerWideOffline && r.Requester == requesterMaintenance &&
 			r.State == components.Inactive {
 			all = append(all, admin.MaintenanceRow{Node: nodeName(), Since: r.At,
-				Sessions: len(c.s.clients.server.Sessions())})
+				Sessions: len(c.s.sessions.list(context.Background()))})
 		}
 	}
 	return all
@@ -72,8 +72,8 @@ func (c maintenanceAPI) nodeIn(ctx context.Context, drain time.Duration) ([]main
 	}
 	steps = append(steps, maintenance.Step{What: "component " + components.ImapProxy, Was: proxy,
 		Result: components.Inactive, Done: true})
-	n := len(c.s.clients.server.Sessions())
-	c.s.clients.server.EndAll(drain)
+	n := len(c.s.sessions.list(ctx))
+	c.s.sessions.endAll(drain)
 	steps = append(steps, maintenance.Step{What: "sessions", Was: fmt.Sprint(n),
 		Result: fmt.Sprintf("%d ended", n), Done: true})
 	err = c.s.components.ask(ctx, components.Request{Component: components.ServerWideOffline,

@@ -21,6 +21,7 @@ var errStopping = admin.Of(admin.KindUnavailable, errors.New("this node is stopp
 type moves struct {
 	mu      sync.Mutex // guards what follows
 	stopped bool       // no more may begin
+	paused  bool       // none may begin now
 	cancels map[int]context.CancelCauseFunc
 	last    int
 	work    sync.WaitGroup
@@ -31,8 +32,11 @@ type moves struct {
 func (m *moves) begin(ctx context.Context) (moving context.Context, done func(), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.stopped {
+	switch {
+	case m.stopped:
 		return nil, nil, errStopping
+	case m.paused:
+		return nil, nil, errUpgrading
 	}
 	moving, cancel := context.WithCancelCause(ctx)
 	if m.cancels == nil {
@@ -48,6 +52,24 @@ func (m *moves) begin(ctx context.Context) (moving context.Context, done func(),
 		m.mu.Unlock()
 		cancel(nil)
 		m.work.Done()
+	}, nil
+}
+
+// pause lets no more moves begin until resume is called. It returns errMoving if some are under way.
+func (m *moves) pause() (resume func(), err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.stopped:
+		return nil, errStopping
+	case len(m.cancels) > 0:
+		return nil, errMoving
+	}
+	m.paused = true
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.paused = false
 	}, nil
 }
 
@@ -77,7 +99,7 @@ type mover struct {
 	underWay moves // of databases and users
 	config   *configuration
 	log      *nodeLog
-	clients  *clientSide
+	sessions *carriedSessions
 	monitors interface {
 		unreadable(database, server string) (f backend.Failure, unreadable bool)
 		serverFails(server string) error
@@ -101,7 +123,7 @@ func (m *mover) move(ctx context.Context, move func(context.Context,
 	}
 	defer done()
 	results := move(ctx, backend.MoveOptions{
-		End:         m.clients.endDatabase,
+		End:         m.sessions.endDatabase,
 		Unreadable:  m.monitors.unreadable,
 		Failed:      func(f backend.Failure) { logFailedCopy(m.log, f) },
 		ServerFails: m.monitors.serverFails,
@@ -121,8 +143,8 @@ func (m *mover) move(ctx context.Context, move func(context.Context,
 // until ctx ends.
 func (m *mover) follow(ctx context.Context, mailbox *mailboxState) {
 	mailbox.active.Run(ctx, backend.FollowOptions{
-		End:     m.clients.endDatabase,
-		EndUser: m.clients.endUser,
+		End:     m.sessions.endDatabase,
+		EndUser: m.sessions.endUser,
 		Queues:  mailbox.signinQueues,
 		Moved: func(database, from, to string, suspended bool) {
 			m.log.Warn().Str("database", database).Str("from", from).Str("to", to).Bool("suspended", suspended).

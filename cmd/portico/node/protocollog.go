@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,11 +38,23 @@ func (s *service) startProtocolLog(loops int) error {
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
 	}
-	rules := storedRules{stored: s.store.rules, log: s.log, use: s.protocol.SetRules,
+	rules := storedRules{stored: s.store.rules, log: s.log, use: s.useRules,
 		found: make(map[string]store.Item[protolog.Rule])}
 	next := rules.apply(s.background.ctx, <-changes)
 	s.background.run(func(ctx context.Context) { rules.keep(ctx, changes, next) })
 	return nil
+}
+
+// useRules puts rules in force, also in earlier processes of this node.
+func (s *service) useRules(rules []protolog.Rule) {
+	s.protocol.SetRules(rules)
+	s.generations.tellLog()
+}
+
+// logged is what is logged now, for earlier processes.
+func (s *service) logged() logMessage {
+	return logMessage{protocolSettings(s.current().config),
+		slices.DeleteFunc(s.protocol.Rules(), func(r protolog.Rule) bool { return r.ID == protolog.RuleOfSetting })}
 }
 
 // hashKey returns the key of the hash of users, which is made once.

@@ -29,11 +29,11 @@ func Serve(file string, signals <-chan os.Signal, log io.Writer,
 
 // serve is Serve; started gets what runs.
 func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*service)) error {
-	config, err := configs.Load(file)
+	previous, err := beginTakeover(file)
 	if err != nil {
 		return err
 	}
-	s, err := startService(config, file, log)
+	s, err := startFrom(file, log, previous)
 	if err != nil {
 		return err
 	}
@@ -52,11 +52,43 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 			notify(s.log.Logger, reloadingState())
 			s.reloadAndTell()
 			notify(s.log.Logger, stateReady)
+		case left := <-s.upgrades.retired:
+			watched()
+			why := left.leave(signals)
+			s.log.Info().Str("because", why).Dur("timeout", s.shutdownTimeout()).Msg("stopping")
+			s.upgrades.retired <- left
+			return s.stop(signals)
 		case err := <-s.background.failed:
 			s.log.Error().Err(err).Msg("stopping: a listener failed")
 			return errors.Join(err, s.stop(signals))
 		}
 	}
+}
+
+// startFrom starts a service from a configuration file, in place of another process if previous is not nil.
+func startFrom(file string, log io.Writer, previous *takeover) (s *service, err error) {
+	if previous != nil {
+		defer func() {
+			if err != nil {
+				previous.fail(err)
+			}
+		}()
+	}
+	config, err := configs.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	if s, err = startService(config, file, log, previous); err != nil {
+		return nil, err
+	}
+	s.previous = nil
+	if previous != nil {
+		s.api.own()
+		if err := previous.succeed(); err != nil { // it has ended meanwhile
+			s.log.Warn().Err(err).Msg("the process before this one does not answer")
+		}
+	}
+	return s, nil
 }
 
 // shutdownTimeout is the one in force.

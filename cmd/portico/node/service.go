@@ -6,17 +6,20 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"portico/cmd/portico/datadir"
 	"portico/cmd/portico/release"
 	"portico/configs"
+	"portico/configs/store"
 	"portico/protolog"
 )
 
@@ -40,11 +43,17 @@ type service struct {
 	recovery   *recovering      // what is done about failing monitors
 	alerts     *alerting        // who is told about them
 	api        *apiServer       // HTTP
+
+	previous    *takeover    // the start in place of another process; nil for a start by itself, and afterwards
+	generations *generations // earlier processes that carry sessions
+	sessions    *carriedSessions
+	upgrades    *upgrades
 }
 
 // startService opens and starts everything that config asks for, or nothing.
-func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
+func startService(config *configs.Config, file string, out io.Writer, previous *takeover) (*service, error) {
 	s := newService(config, file, out)
+	s.previous = previous
 	for _, warning := range config.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
@@ -52,6 +61,7 @@ func startService(config *configs.Config, file string, out io.Writer) (*service,
 	err := s.start()
 	s.config.changing.Unlock()
 	if err != nil {
+		s.generations.leave()
 		s.shutdown(cancelled())
 		return nil, err
 	}
@@ -69,7 +79,11 @@ func newService(config *configs.Config, file string, out io.Writer) *service {
 	}
 	s.log.Logger, s.log.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
 	s.clients = newClientSide(s.config, s.log, s.background)
-	s.moves = &mover{config: s.config, log: s.log, clients: s.clients}
+	s.generations = &generations{log: s.log, logs: s.logged, group: &s.background.group,
+		folder: filepath.Join(config.DataDir, generationsFolder)}
+	s.sessions = &carriedSessions{s.clients, s.generations}
+	s.moves = &mover{config: s.config, log: s.log, sessions: s.sessions}
+	s.upgrades = &upgrades{s: s, time: upgradeTime, retired: make(chan *retirement, 1)}
 	return s
 }
 
@@ -89,11 +103,15 @@ func (s *service) start() (err error) {
 		return err
 	}
 	s.store.state = newStoreMetrics(s.metrics)
-	s.background.run(func(ctx context.Context) { s.store.keep(ctx, s.config) })
+	s.background.runOwned(func(ctx context.Context) { s.store.keep(ctx, s.config) })
 	if err := s.startProtocolLog(loops(s.current().config, cpus)); err != nil {
 		return err
 	}
-	if err := s.clients.start(cpus, s.protocol, s.metrics); err != nil {
+	if err := s.clients.start(cpus, s.protocol, s.metrics, s.previous); err != nil {
+		return err
+	}
+	s.generations.server, s.generations.protocol = s.clients.server, s.protocol
+	if err := s.generations.adopt(context.Background()); err != nil {
 		return err
 	}
 	s.figures = newFigures(s.clients.server.Counts)
@@ -117,7 +135,7 @@ func (s *service) start() (err error) {
 
 // openStore opens the store, and reads what the tiers share.
 func (s *service) openStore() error {
-	disk, err := datadir.Open(s.config.started, s.config.path)
+	disk, err := s.previous.openStore(s.config.started, s.config.path)
 	if err != nil {
 		return err
 	}
@@ -128,7 +146,7 @@ func (s *service) openStore() error {
 
 // putFirstInForce puts the configuration of the start in force, with the stored settings over it.
 func (s *service) putFirstInForce() error {
-	if err := s.clients.openTLS(s.metrics); err != nil {
+	if err := s.clients.openTLS(s.metrics, s.previous); err != nil {
 		return err
 	}
 	first, err := s.prepare(context.Background(), s.config.started)
@@ -183,15 +201,21 @@ func (s *service) use(f *front) error {
 // listen opens all listeners, and puts the databases in force, before the first listener takes a client.
 func (s *service) listen() error {
 	listeners := &s.clients.listeners
-	if err := listeners.listen(); err != nil {
+	if err := listeners.listen(s.previous); err != nil {
 		return err
 	}
 	if err := s.configure(context.Background(), s.current().tier()); err != nil { // nothing else can fail any more
 		listeners.abandon()
 		return fmt.Errorf("databases: %w", err)
 	}
+	if s.previous != nil {
+		if err := s.prove(context.Background()); err != nil {
+			listeners.abandon()
+			return err
+		}
+	}
 	listeners.serve(s.clients.server)
-	s.background.run(listeners.keep)
+	s.background.runOwned(listeners.keep)
 	return nil
 }
 
@@ -214,12 +238,16 @@ func (s *service) restartFrontEnd(ctx context.Context) error {
 // called on a service that is only half started.
 func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	s.background.draining.Store(true)
+	s.upgrades.stop()
 	s.clients.listeners.close()
 	s.moves.underWay.stop()
 	if s.monitoring != nil { // what probes find while all ends means nothing
 		s.monitoring.end()
 	}
+	var earlier sync.WaitGroup
+	earlier.Go(func() { s.generations.stop(ctx) })
 	inOrder = s.clients.shutdown(ctx)
+	earlier.Wait()
 	s.moves.underWay.end(moveGrace) // while the store is open, and callers still wait for the answer
 	if s.protocol != nil {          // it has its last rows; this ends log tail, which HTTP would wait for
 		s.protocol.Close()
@@ -232,9 +260,14 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 		current.front.tier.Close()
 	}
 	if s.store != nil {
-		if err := s.store.disk.Close(); err != nil {
+		if err := s.store.disk.Close(); err != nil && !errors.Is(err, store.ErrClosed) {
 			s.log.Error().Err(err).Msg("store did not close cleanly")
 		}
+	}
+	select {
+	case left := <-s.upgrades.retired: // its sessions and rows have come to the other process
+		left.close()
+	default:
 	}
 	s.log.sink.flush()
 	return inOrder

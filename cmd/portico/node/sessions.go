@@ -7,7 +7,6 @@ import (
 
 	"portico/health/admin"
 	"portico/proxy"
-	"portico/proxy/relay"
 )
 
 // sessionsAPI implements admin.Sessions.
@@ -17,10 +16,10 @@ type sessionsAPI struct{ s *service }
 func (c sessionsAPI) Names() admin.Names { return c.s.names() }
 
 // Sessions implements admin.Sessions.
-func (c sessionsAPI) Sessions(context.Context) []proxy.Session { return c.s.clients.server.Sessions() }
+func (c sessionsAPI) Sessions(ctx context.Context) []proxy.Session { return c.s.sessions.list(ctx) }
 
 // Slow implements admin.Sessions.
-func (c sessionsAPI) Slow(context.Context) []proxy.SlowCommand { return c.s.clients.server.Slow() }
+func (c sessionsAPI) Slow(ctx context.Context) []proxy.SlowCommand { return c.s.sessions.slow(ctx) }
 
 // Kick implements admin.Sessions.
 func (c sessionsAPI) Kick(ctx context.Context, which admin.SessionFilter) ([]proxy.Session, error) {
@@ -28,7 +27,7 @@ func (c sessionsAPI) Kick(ctx context.Context, which admin.SessionFilter) ([]pro
 	if err != nil {
 		return nil, err
 	}
-	ended := c.s.clients.server.EndSessions(fits, relay.ReasonKicked)
+	ended := c.s.sessions.kick(ctx, fits)
 	if len(ended) == 0 && which.Session != "" {
 		return nil, admin.Unknown(fmt.Errorf("there is no session %q", which.Session))
 	}

@@ -50,7 +50,7 @@ func (c usersAPI) MoveUser(ctx context.Context, user, database string) (admin.Us
 		return location, err
 	}
 	defer done()
-	err = c.s.mailbox.active.MoveUser(ctx, name, database, c.s.clients.endUser)
+	err = c.s.mailbox.active.MoveUser(ctx, name, database, c.s.sessions.endUser)
 	if errors.Is(err, backend.ErrUnknownName) {
 		return location, admin.NoSuch("database", database, c.s.names().Databases)
 	}
@@ -90,7 +90,7 @@ func (c usersAPI) location(ctx context.Context, user string) (admin.UserLocation
 	if !c.s.current().tier().HasDirectory() {
 		location.Standing, location.NoDirectory = admin.StandingUndecided, true
 	}
-	for _, s := range c.s.clients.server.Sessions() {
+	for _, s := range c.s.sessions.list(ctx) {
 		if s.User == route.User {
 			location.Sessions++
 		}

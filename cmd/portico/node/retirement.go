@@ -1,0 +1,211 @@
+package node
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"portico/cmd/portico/handover"
+	"portico/cmd/portico/release"
+	"portico/protolog"
+	"portico/proxy"
+	"portico/proxy/relay"
+)
+
+// started is when this process was.
+var started = time.Now()
+
+// retirement is what is left of a process that has handed over to another one, or is about to: its sessions, and a
+// socket by which the other process counts and lists them, writes their rows of the protocol log and has some ended.
+type retirement struct {
+	s        *service
+	listener *handover.Listener
+	begun    chan struct{} // closed when the other process takes clients
+	stop     chan struct{} // gets one: the other process stops
+	work     sync.WaitGroup
+
+	// until is when the sessions that are left end; nil before the other process takes clients.
+	until atomic.Pointer[time.Time]
+
+	mu     sync.Mutex
+	conn   *handover.Conn // to the present process; nil for none
+	closed bool
+}
+
+// openRetirement opens what the other process needs to find this one.
+func openRetirement(s *service) (*retirement, error) {
+	socket := generationSocket(s.config.started.DataDir, os.Getpid())
+	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
+		return nil, err
+	}
+	os.Remove(socket) // of a process that had the number before
+	r := &retirement{s: s, begun: make(chan struct{}), stop: make(chan struct{}, 1)}
+	var err error
+	if r.listener, err = handover.Listen(socket); err != nil {
+		return nil, err
+	}
+	r.work.Go(r.accept)
+	return r, nil
+}
+
+// begin says that the other process takes clients, and how long this one keeps its sessions.
+func (r *retirement) begin(drain time.Duration) {
+	until := time.Now().Add(drain)
+	r.until.Store(&until)
+	close(r.begun)
+}
+
+// close ends the connection to the other process, and removes the socket.
+func (r *retirement) close() {
+	r.listener.Close()
+	if r.until.Load() == nil {
+		close(r.begun)
+	}
+	r.mu.Lock()
+	r.closed = true
+	if r.conn != nil {
+		r.conn.Close()
+	}
+	r.mu.Unlock()
+	r.work.Wait()
+}
+
+// accept takes connections of the present process. A new one comes when another process takes its place; the one
+// before is closed.
+func (r *retirement) accept() {
+	for {
+		conn, err := r.listener.Accept()
+		if err != nil {
+			return
+		}
+		r.mu.Lock()
+		if r.conn != nil {
+			r.conn.Close()
+		}
+		if r.conn = conn; r.closed {
+			conn.Close()
+		}
+		r.mu.Unlock()
+		r.work.Go(func() { r.speak(conn) })
+	}
+}
+
+// lookTime is how often the present process is told which places sessions take.
+const lookTime = time.Second
+
+// speak serves one connection until it ends.
+func (r *retirement) speak(conn *handover.Conn) {
+	ended := make(chan struct{})
+	var hearing sync.WaitGroup
+	defer hearing.Wait()
+	defer conn.Close()
+	if conn.Send(sayHello, helloMessage{PID: os.Getpid(), Version: release.Version(), Since: started}) != nil {
+		return
+	}
+	told := r.s.clients.server.Places()
+	if conn.Send(sayPlaces, told) != nil {
+		return
+	}
+	r.s.protocol.Divert(func(rows protolog.Rows) error { return conn.Send(sayRows, rows) })
+	hearing.Go(func() {
+		defer close(ended)
+		r.hear(conn)
+	})
+	tick := time.NewTicker(lookTime)
+	defer tick.Stop()
+	var state stateMessage
+	for {
+		places := r.s.clients.server.Places()
+		change := places.Minus(told)
+		told = places
+		if change.Some() && conn.Send(sayPlaces, change) != nil {
+			return
+		}
+		now := stateMessage{Sessions: places.Connections}
+		if until := r.until.Load(); until != nil {
+			now.Until = *until
+		}
+		if now != state && conn.Send(sayState, now) != nil {
+			return
+		}
+		state = now
+		select {
+		case <-tick.C:
+		case <-ended:
+			return
+		}
+	}
+}
+
+// hear does what the present process asks for, until the connection ends.
+func (r *retirement) hear(conn *handover.Conn) {
+	var answers sync.WaitGroup
+	defer answers.Wait()
+	for {
+		m, err := conn.Receive()
+		if err != nil {
+			return
+		}
+		m.CloseFiles()
+		switch m.Kind {
+		case sayLog:
+			var log logMessage
+			if m.Read(&log) == nil {
+				r.s.protocol.Configure(log.Settings)
+				r.s.protocol.SetRules(log.Rules)
+			}
+		case sayAsk:
+			var q askMessage
+			if m.Read(&q) == nil {
+				answers.Go(func() {
+					<-r.begun
+					conn.Send(sayAnswer, answerMessage{q.Number, r.answer(q)})
+				})
+			}
+		case sayStop:
+			select {
+			case r.stop <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// answer answers a question. Before sessions of what moves end, sign-ins in progress do: nobody may come to where it
+// was.
+func (r *retirement) answer(q askMessage) json.RawMessage {
+	server := r.s.clients.server
+	var list any
+	switch q.What {
+	case askSessions:
+		list = server.Sessions()
+	case askSlow:
+		list = server.Slow()
+	case askKick:
+		named := func(s proxy.Session) bool { return slices.Contains(q.Names, s.ID) }
+		list = server.EndSessions(named, relay.ReasonKicked)
+	case askEndDatabase, askEndUser, askEndAll:
+		server.EndSetUps()
+		r.end(q)
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		r.s.log.report("answer to the present process", err)
+	}
+	return data
+}
+
+func (r *retirement) end(q askMessage) {
+	switch {
+	case q.What == askEndAll:
+		r.s.clients.server.EndAll(0)
+	case len(q.Names) == 1 && q.What == askEndDatabase:
+		r.s.clients.endDatabase(q.Names[0])
+	case len(q.Names) == 1:
+		r.s.clients.endUser(q.Names[0])
+	}
+}

@@ -1,0 +1,248 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"portico/cmd/portico/handover"
+	"portico/cmd/portico/release"
+	"portico/health/admin"
+)
+
+// Bounds of an upgrade.
+const (
+	upgradeTime    = 30 * time.Second // for the other process to take clients; upgrades.time
+	drainTime      = 12 * time.Hour   // for sessions to end, if nobody gives another
+	maxGenerations = 8                // that carry sessions at the same time
+	leaveTime      = 10 * time.Second // for requests over HTTP that are being answered
+)
+
+var (
+	errUpgrading = admin.Of(admin.KindUnavailable, errors.New("an upgrade is in progress"))
+	errRetired   = admin.Of(admin.KindUnavailable, errors.New("another process has taken the place of this one"))
+	errMoving    = admin.Of(admin.KindUnavailable, errors.New("a database or user is being moved"))
+)
+
+// upgrades hand this process's work to another process, once.
+type upgrades struct {
+	s       *service
+	time    time.Duration    // for the other process to take clients
+	retired chan *retirement // gets what is left of this process when another one has taken its place
+
+	mu      sync.Mutex
+	next    *handover.Process // while an upgrade is in progress
+	over    bool              // another process has taken over, or this one stops
+	working sync.WaitGroup
+}
+
+// begin begins an upgrade. The caller calls end.
+func (u *upgrades) begin(program, file string) (*handover.Process, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.over:
+		return nil, errRetired
+	case u.next != nil:
+		return nil, errUpgrading
+	}
+	next, err := handover.Start(program, "serve", "--config", file)
+	if err != nil {
+		return nil, admin.Of(admin.KindFailed, fmt.Errorf("start %s: %w", program, err))
+	}
+	u.next = next
+	u.working.Add(1)
+	return next, nil
+}
+
+func (u *upgrades) end(over bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.next, u.over = nil, u.over || over
+	u.working.Done()
+}
+
+// stop lets no upgrade begin any more, and breaks off one that is in progress.
+func (u *upgrades) stop() {
+	u.mu.Lock()
+	u.over = true
+	if u.next != nil {
+		u.next.Kill()
+	}
+	u.mu.Unlock()
+	u.working.Wait()
+}
+
+// upgrade has another process of a program take this one's place. drain is how long this one then keeps its sessions.
+func (s *service) upgrade(ctx context.Context, program string, drain time.Duration) (made admin.Generation, err error) {
+	if len(s.generations.rows()) >= maxGenerations-1 {
+		return made, admin.Of(admin.KindRefused, fmt.Errorf("%d processes still carry sessions; no more than that",
+			maxGenerations))
+	}
+	if program == "" {
+		if program, err = os.Executable(); err != nil {
+			return made, err
+		}
+	}
+	done, err := s.config.change(ctx) // nothing changes meanwhile
+	if err != nil {
+		return made, err
+	}
+	defer done()
+	resume, err := s.moves.underWay.pause()
+	if err != nil {
+		return made, err
+	}
+	next, err := s.upgrades.begin(program, s.config.path)
+	if err != nil {
+		resume()
+		return made, err
+	}
+	s.log.Warn().Str("program", program).Int("process", next.PID).Dur("drain", drain).Msg("upgrade started")
+	next.SetDeadline(time.Now().Add(s.upgrades.time))
+	left, version, err := s.handOver(next)
+	defer func() { s.upgrades.end(err == nil) }()
+	if err != nil {
+		next.Kill()
+		s.takeBack(left)
+		resume()
+		s.log.Error().Err(err).Msg("upgrade failed: this process goes on")
+		return made, admin.Of(admin.KindFailed, fmt.Errorf("the other process did not take over, this one goes on: %w",
+			err))
+	}
+	next.Close()
+	s.retire(left, next.PID, drain)
+	s.upgrades.retired <- left
+	return admin.Generation{PID: next.PID, Version: version, Since: time.Now(), Serving: true}, nil
+}
+
+// handOver tells the other process what it needs, in the order of the messages; see sayListeners. left is not nil once
+// the other process may have the store.
+func (s *service) handOver(next *handover.Process) (left *retirement, version string, err error) {
+	names, files := s.openListeners()
+	if err := next.Send(sayListeners, listenersMessage{release.Version(), names}, files...); err != nil {
+		return nil, "", err
+	}
+	m, err := next.Await(sayLoaded)
+	if err == nil {
+		err = m.Read(&version)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if left, err = openRetirement(s); err != nil {
+		return nil, "", err
+	}
+	s.protocol.Hold()
+	lock := s.store.disk.Lend()
+	if err := next.Send(sayYours, carriedOver{Tickets: s.clients.tickets.Keys(), Memory: s.clients.server.Memory()},
+		lock); err != nil {
+		return left, "", err
+	}
+	_, err = next.Await(sayReady)
+	return left, version, err
+}
+
+// openListeners lists all listeners of this process, with the names by which another one finds them.
+func (s *service) openListeners() (names []string, files []syscall.Conn) {
+	imap := &s.clients.listeners
+	imap.mu.Lock()
+	defer imap.mu.Unlock()
+	naming := make(listenerNames)
+	for i, ln := range imap.open {
+		name := naming.next(kindIMAP, imap.wanted[i].Address)
+		if file, ok := ln.(syscall.Conn); ok {
+			names, files = append(names, name), append(files, file)
+		}
+	}
+	for _, open := range s.api.open {
+		if file, ok := open.Listener.(syscall.Conn); ok {
+			names, files = append(names, open.name), append(files, file)
+		}
+	}
+	return names, files
+}
+
+// takeBack undoes handOver. The other process has ended.
+func (s *service) takeBack(left *retirement) {
+	if left == nil {
+		return
+	}
+	if err := s.store.disk.TakeBack(); err != nil {
+		s.log.Error().Err(err).Msg("the store is not as it was lent")
+	}
+	s.protocol.Resume()
+	left.close()
+}
+
+// retire ends what the other process does now. Sessions, and sign-ins that have begun, go on.
+func (s *service) retire(left *retirement, next int, drain time.Duration) {
+	notify(s.log.Logger, fmt.Sprintf("MAINPID=%d", next))
+	left.begin(drain)
+	s.config.retired.Store(true)
+	s.clients.listeners.close()
+	s.clients.server.Retire()
+	s.moves.underWay.stop()
+	s.monitoring.end()
+	s.background.retire()
+	s.generations.leave()
+	if err := s.store.disk.Close(); err != nil {
+		s.log.Error().Err(err).Msg("store did not close cleanly")
+	}
+	s.background.group.Go(s.api.leave) // the request for the upgrade is still being answered
+	s.log.Warn().Int("process", next).Dur("drain", drain).Int("connections", s.clients.server.Places().Connections).
+		Msg("another process takes clients now, this one keeps its sessions")
+}
+
+// leave returns when this process has to end, and why.
+func (r *retirement) leave(signals <-chan os.Signal) (why string) {
+	tick := time.NewTicker(lookTime)
+	defer tick.Stop()
+	for {
+		switch {
+		case r.s.clients.server.Places().Connections == 0:
+			return "no session is left"
+		case !time.Now().Before(*r.until.Load()):
+			return "the time to drain is over"
+		}
+		select {
+		case <-tick.C:
+		case <-r.stop:
+			return "the node stops"
+		case got := <-signals:
+			if got != syscall.SIGHUP {
+				return got.String()
+			}
+		}
+	}
+}
+
+// serviceAPI implements admin.Service.
+type serviceAPI struct{ s *service }
+
+// Generations implements admin.Service.
+func (c serviceAPI) Generations(context.Context) []admin.Generation {
+	here := admin.Generation{PID: os.Getpid(), Version: release.Version(), Since: started,
+		Sessions: c.s.clients.server.Places().Connections, Serving: !c.s.config.retired.Load()}
+	return slices.Insert(c.s.generations.rows(), 0, here)
+}
+
+// Upgrade implements admin.Service.
+func (c serviceAPI) Upgrade(ctx context.Context, program string, drain time.Duration) (admin.Generation, error) {
+	if drain == 0 {
+		drain = drainTime
+	}
+	return c.s.upgrade(ctx, program, drain)
+}
+
+// openAPI is a listener of HTTP.
+type openAPI struct {
+	net.Listener
+	name string // for another process
+}

@@ -1,0 +1,340 @@
+//go:build unix
+
+package node
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+	"portico/cmd/portico/cli"
+	"portico/health/admin"
+)
+
+// upgradable is a Portico in processes of its own.
+type upgradable struct {
+	*site
+	address string // of its listener, without TLS
+	socket  string
+	cmd     *exec.Cmd
+	file    string // its configuration
+	log     string // a file
+}
+
+func newUpgradable(t *testing.T, more string, environment ...string) *upgradable {
+	t.Helper()
+	u := &upgradable{site: newSite(t)}
+	u.serveMail(t)
+	first := u.server
+	u.serveMail(t)
+	ports, err := backendtest.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.address = "127.0.0.1:" + ports[0]
+	u.file = u.writeWithout(t, "listeners", fmt.Sprintf("listeners: [{address: %q, tls: none}]\n", u.address)+more)
+	u.replace(t, "mailbox_servers: {", fmt.Sprintf("mailbox_servers: {mbx2: {address: %q, tls: none}, ", first))
+	u.replace(t, "{db1: {copies: [mbx1]}}", "{db1: {copies: [mbx1, mbx2]}}")
+	u.socket = filepath.Join(u.dir, "admin.sock")
+	u.log = filepath.Join(u.dir, "log")
+	t.Cleanup(func() {
+		for _, g := range u.generations(t) {
+			syscall.Kill(g.PID, syscall.SIGKILL)
+		}
+		if t.Failed() {
+			t.Logf("log:\n%s", u.logged(t))
+		}
+	})
+	u.cmd = u.start(t, environment...)
+	return u
+}
+
+// start starts a process, and returns when it is ready. It is killed with the test.
+func (u *upgradable) start(t *testing.T, environment ...string) *exec.Cmd {
+	t.Helper()
+	log, err := os.OpenFile(u.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := testkit.Program(t, "serve", "--config", u.file)
+	cmd.Stderr = log // a pipe would be open as long as any process is
+	cmd.Env = append(cmd.Env, environment...)
+	ready := strings.Count(u.logged(t), readyLine) + 1
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	testkit.Eventually(t, "ready", func() bool { return strings.Count(u.logged(t), readyLine) == ready })
+	return cmd
+}
+
+// readyLine is in the log when a process takes clients.
+const readyLine = `"message":"ready"`
+
+// logged is what all processes have logged so far.
+func (u *upgradable) logged(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(u.log)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// run runs a command, which has to end with a status.
+func (u *upgradable) run(t *testing.T, status int, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	if got := cli.Run(append(args, "--admin", u.socket), &out, &out, program); got != status {
+		t.Fatalf("%v: status %d, want %d: %s", args, got, status, &out)
+	}
+	return out.String()
+}
+
+func (u *upgradable) generations(t *testing.T) (all []admin.Generation) {
+	t.Helper()
+	var out bytes.Buffer
+	cli.Run([]string{"service", "generations", "--output", "json", "--admin", u.socket}, &out, &out, program)
+	json.Unmarshal(out.Bytes(), &all)
+	return all
+}
+
+// signedIn returns a client that has signed in.
+func (u *upgradable) signedIn(t *testing.T) *testkit.Conn {
+	t.Helper()
+	c := testkit.Dial(t, u.address, nil)
+	c.Expect("* OK *")
+	c.Send("a LOGIN alice secret")
+	c.Expect("a OK *")
+	return c
+}
+
+// An upgrade leaves sessions with the process before, which ends with them. The new one takes clients, shows the old
+// one's sessions, counts them and ends them.
+func TestUpgrade(t *testing.T) {
+	u := newUpgradable(t, "settings: {max_connections_per_user: 2, login_type: plain_text_login}\n")
+	before := u.generations(t)
+	if len(before) != 1 || before[0].PID != u.cmd.Process.Pid || !before[0].Serving {
+		t.Fatalf("before: %+v", before)
+	}
+	first := u.signedIn(t)
+	u.run(t, 0, "service", "upgrade")
+	after := u.generations(t)
+	if len(after) != 2 || after[1].PID != before[0].PID || after[0].PID == before[0].PID || !after[0].Serving ||
+		after[1].Serving {
+		t.Fatalf("after: %+v", after)
+	}
+	first.Send("b NOOP")
+	first.Expect("b OK *")
+	second := u.signedIn(t)
+	third := testkit.Dial(t, u.address, nil)
+	third.Expect("* OK *")
+	third.Send("a LOGIN alice secret")
+	third.Expect("a NO *")
+	listed := u.run(t, 0, "session", "list")
+	if strings.Count(listed, "alice") != 2 {
+		t.Errorf("sessions:\n%s", listed)
+	}
+	first.Send("c LOGOUT")
+	first.Expect("* BYE *")
+	first.Expect("c OK *")
+	first.ExpectEOF()
+	testkit.Eventually(t, "the old process has ended", func() bool { return len(u.generations(t)) == 1 })
+	if err := u.cmd.Wait(); err != nil {
+		t.Errorf("the old process: %v", err)
+	}
+	second.Send("b NOOP")
+	second.Expect("b OK *")
+}
+
+// A process that is killed leaves the earlier one with its sessions, and the next start finds it.
+func TestKilledBesideAnEarlierProcess(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login, max_connections_per_user: 2}\n")
+	session := u.signedIn(t)
+	u.run(t, 0, "service", "upgrade")
+	syscall.Kill(u.generations(t)[0].PID, syscall.SIGKILL)
+	session.Command("b", "NOOP")
+	next := u.start(t)
+	found := u.generations(t)
+	if len(found) != 2 || found[0].PID != next.Process.Pid || found[1].PID != u.cmd.Process.Pid {
+		t.Fatalf("found: %+v", found)
+	}
+	u.signedIn(t)
+	third := testkit.Dial(t, u.address, nil)
+	third.Expect("* OK *")
+	third.Send("a LOGIN alice secret")
+	third.Expect("a NO *") // the earlier one's session counts
+	u.run(t, 0, "user", "kick", "alice")
+	session.Expect("* BYE *")
+	session.ExpectEOF()
+	if err := u.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	send(t, next.Process, syscall.SIGTERM)
+	if err := next.Wait(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(u.dir, "data", generationsFolder, "*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// Sessions of an earlier process end before a database moves, and nobody is signed in to both copies.
+func TestMoveEndsEarlierSessions(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login}\n")
+	session := u.signedIn(t)
+	u.run(t, 0, "service", "upgrade")
+	u.run(t, 0, "database", "move", "db1", "mbx2")
+	session.Expect("* BYE *")
+	session.ExpectEOF()
+	if err := u.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	u.signedIn(t)
+	if moved := u.run(t, 0, "session", "list"); !strings.Contains(moved, "mbx2") {
+		t.Errorf("sessions:\n%s", moved)
+	}
+}
+
+// A signal to the process that takes clients ends the earlier ones too.
+func TestStopEndsEarlierProcesses(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login}\n")
+	session := u.signedIn(t)
+	u.run(t, 0, "service", "upgrade")
+	syscall.Kill(u.generations(t)[0].PID, syscall.SIGTERM)
+	session.Expect("* BYE *")
+	session.ExpectEOF()
+	if err := u.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Rules of the protocol log that change after an upgrade hold for earlier sessions too, and their rows are in the
+// files that the present process writes.
+func TestProtocolLogAfterAnUpgrade(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login}\n")
+	session := u.signedIn(t)
+	session.Command("b", "NOOP")
+	u.run(t, 0, "service", "upgrade")
+	u.run(t, 0, "log", "on", "--user", "alice")
+	rows := func() int {
+		session.Command("c", "NOOP")
+		return strings.Count(strings.ToLower(u.run(t, 0, "log", "show", "--user", "alice", "--output", "csv")), "noop")
+	}
+	testkit.Eventually(t, "rows of the session", func() bool { return rows() > 0 })
+	u.run(t, 0, "log", "off", "--all")
+	testkit.Eventually(t, "no row more", func() bool { return rows() == rows() })
+	if files, err := filepath.Glob(filepath.Join(u.dir, "data", "protocol-log", "*")); len(files) != 1 || err != nil {
+		t.Errorf("files: %v, %v", files, err)
+	}
+}
+
+// systemd learns which process is the main one.
+func TestUpgradeNotifies(t *testing.T) {
+	manager, err := net.ListenUnixgram("unixgram",
+		&net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	manager.SetReadDeadline(time.Now().Add(testkit.Patience))
+	heard := func() string {
+		buf := make([]byte, 4096)
+		n, err := manager.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(buf[:n])
+	}
+	u := newUpgradable(t, "settings: {login_type: plain_text_login}\n", "NOTIFY_SOCKET="+manager.LocalAddr().String())
+	u.signedIn(t)
+	if got := heard(); got != "READY=1" {
+		t.Errorf("told %q", got)
+	}
+	u.run(t, 0, "service", "upgrade")
+	next := u.generations(t)[0].PID
+	told := []string{heard(), heard()}
+	slices.Sort(told) // two processes
+	if want := []string{fmt.Sprintf("MAINPID=%d", next), "READY=1"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// While processes take one another's place, every client that comes is served, and sessions go on in the process that
+// has them.
+func TestUpgradesUnderLoad(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login, max_connections_per_user: 1000}\n")
+	idle := u.signedIn(t)
+	stop := make(chan struct{})
+	var work sync.WaitGroup
+	var served atomic.Int64
+	for range 8 {
+		work.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := wholeSession(u.address); err != nil {
+					t.Error(err)
+					return
+				}
+				served.Add(1)
+			}
+		})
+	}
+	const upgrades = 4
+	for range upgrades {
+		before := served.Load()
+		u.run(t, 0, "service", "upgrade")
+		testkit.Eventually(t, "clients are served", func() bool { return served.Load() > before+20 || t.Failed() })
+	}
+	close(stop)
+	work.Wait()
+	testkit.Eventually(t, "those between have ended", func() bool { return len(u.generations(t)) == 2 })
+	idle.Send("b NOOP")
+	idle.Expect("b OK *")
+	if left := u.generations(t)[1]; left.PID != u.cmd.Process.Pid || left.Sessions != 1 {
+		t.Errorf("left: %+v", left)
+	}
+	t.Logf("%d sessions", served.Load())
+}
+
+// wholeSession connects, signs in, signs out, and sees the end.
+func wholeSession(address string) error {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(testkit.Patience))
+	if _, err := io.WriteString(conn, "a LOGIN alice secret\r\nb LOGOUT\r\n"); err != nil {
+		return err
+	}
+	text, err := io.ReadAll(conn)
+	if err != nil || !strings.Contains(string(text), "\r\na OK ") || !strings.Contains(string(text), "\r\nb OK ") {
+		return fmt.Errorf("%w: %q", err, text)
+	}
+	return nil
+}
