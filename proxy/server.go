@@ -28,6 +28,8 @@ type Server struct {
 	metrics     *metrics
 	ended       endings
 	sharedInfos sharedInfos
+	listed      *sharedList[Session]
+	slowest     *sharedList[SlowCommand]
 	refusalLog  zerolog.Logger // for connections refused on accept: a flood of them must not become a flood of lines
 	stats       setupStats
 	signins     *signinCounts
@@ -74,6 +76,7 @@ func newServer(opt Options) (*Server, error) {
 	s := &Server{opt: opt, admission: newAdmission(opt.Now), closed: make(chan struct{}),
 		authDelays: newAuthDelays(keys, opt.Now), guesses: newGuessLimiter(keys, opt.Now, opt.Sleep),
 		signins: newSigninCounts()}
+	s.listed, s.slowest = newSharedList(opt, s.listSessions), newSharedList(opt, s.listSlow)
 	if opt.Memory != nil {
 		opt.Memory.recall(s.authDelays, s.guesses)
 	}

@@ -24,8 +24,10 @@ type Session struct {
 	relay.Carried
 }
 
-// Sessions lists the signed-in sessions, in no order.
-func (s *Server) Sessions() []Session {
+// Sessions lists the signed-in sessions, in no order. Others may have the same list, so it must not be changed.
+func (s *Server) Sessions() []Session { return s.listed.get() }
+
+func (s *Server) listSessions() []Session {
 	var all []Session
 	for _, c := range s.opt.Relay.Sessions() {
 		if r, ok := c.Owner.(*relayed); ok {
@@ -55,8 +57,11 @@ type SlowCommand struct {
 	Ended   time.Time
 }
 
-// Slow lists the slowest commands of the last day, the slowest first.
-func (s *Server) Slow() []SlowCommand {
+// Slow lists the slowest commands of the last day, the slowest first. Others may have the same list, so it must not be
+// changed.
+func (s *Server) Slow() []SlowCommand { return s.slowest.get() }
+
+func (s *Server) listSlow() []SlowCommand {
 	var all []SlowCommand
 	now := time.Now()
 	for _, c := range s.opt.Relay.Slow() {

@@ -10,7 +10,7 @@ func (ls *Loops) Sessions() []Carried {
 	var all []Carried
 	for _, lp := range ls.loops {
 		part := make([]Carried, 0, listedAtOnce)
-		done := make(chan int)
+		done := make(chan int, 1) // the loop does not wait for us
 		for at := firstSlot; at >= 0; {
 			if !lp.post(func() { done <- lp.list(&part, at) }) {
 				break

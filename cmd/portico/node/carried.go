@@ -24,14 +24,14 @@ const earlierTime = 2 * time.Second
 func (c *carriedSessions) list(ctx context.Context) []proxy.Session {
 	ctx, cancel := context.WithTimeout(ctx, earlierTime)
 	defer cancel()
-	return append(c.clients.server.Sessions(), askAll[proxy.Session](ctx, c.earlier, askSessions)...)
+	return slices.Concat(c.clients.server.Sessions(), askAll[proxy.Session](ctx, c.earlier, askSessions))
 }
 
 // slow lists the slowest commands of the last day, the slowest first.
 func (c *carriedSessions) slow(ctx context.Context) []proxy.SlowCommand {
 	ctx, cancel := context.WithTimeout(ctx, earlierTime)
 	defer cancel()
-	all := append(c.clients.server.Slow(), askAll[proxy.SlowCommand](ctx, c.earlier, askSlow)...)
+	all := slices.Concat(c.clients.server.Slow(), askAll[proxy.SlowCommand](ctx, c.earlier, askSlow))
 	slices.SortStableFunc(all, func(a, b proxy.SlowCommand) int { return cmp.Compare(b.Took, a.Took) })
 	return all
 }
