@@ -95,6 +95,7 @@ type generations struct {
 	protocol *protolog.Log
 	group    *sync.WaitGroup
 	logs     func() logMessage // what this process logs now
+	telling  sync.Mutex        // held while that is sent
 
 	mu  sync.Mutex
 	all []*generation // the latest first
@@ -299,6 +300,8 @@ func askAll[Item any](ctx context.Context, g *generations, what string, names ..
 
 // tellLog has all earlier processes log what this one does, after a change.
 func (g *generations) tellLog() {
+	g.telling.Lock() // the latest state is sent last
+	defer g.telling.Unlock()
 	g.each(func(of *generation) { of.send(sayLog, g.logs()) })
 }
 
