@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"portico/health/admin"
@@ -14,6 +15,7 @@ import (
 // fakeSite is a Portico that answers each path, with its query, by a text. It writes down what it was asked.
 type fakeSite struct {
 	answers map[string]string
+	mu      sync.Mutex // held while it answers: a command may ask several things at once
 	asked   []string
 }
 
@@ -23,6 +25,8 @@ func (f *fakeSite) ask(t *testing.T, args ...string) (status int, out, errs stri
 	f.asked = nil
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.asked = append(f.asked, strings.TrimPrefix(r.URL.RequestURI(), "/api/v1/")+string(body))
 		answer, known := f.answers[strings.TrimPrefix(r.URL.Path, "/api/v1/")]
 		if !known {
