@@ -202,6 +202,7 @@ func TestConsoleChanges(t *testing.T) {
 
 	c.page("settings", "login_type")
 	c.press("Change login_type")
+	c.Until("that the settings are loaded", "!document.querySelector('dialog [type=submit]').disabled")
 	c.Run("document.querySelector('dialog input').select()", nil)
 	c.Type("bogus\r")
 	c.Until("an error", "document.querySelector('dialog [role=alert]').textContent.includes('login_type')")
