@@ -230,7 +230,11 @@ func changeAll[Answer any](ctx context.Context, api *apiCommand, path string, bo
 	return answers.list(), except, nil
 }
 
-// print prints what the screen would show. It reads twice, because what users do a second takes two readings.
+// betweenReadings is the time between the two readings of --once: what users do a second takes two. Whoever waits for
+// the answer wants it within a second.
+const betweenReadings = 300 * time.Millisecond
+
+// print prints what the screen would show.
 func (t *topSource) print(ctx context.Context, cmd *cobra.Command, api *apiCommand) error {
 	before, err := t.Read(ctx, &admin.SessionQuery{})
 	if err != nil {
@@ -238,7 +242,7 @@ func (t *topSource) print(ctx context.Context, cmd *cobra.Command, api *apiComma
 	}
 	began := time.Now()
 	select {
-	case <-time.After(time.Second):
+	case <-time.After(betweenReadings):
 	case <-ctx.Done():
 		return ctx.Err()
 	}
