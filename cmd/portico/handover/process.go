@@ -64,13 +64,16 @@ func (p *Process) Kill() {
 
 // pair returns both ends of a connection; the second one is for another process.
 func pair() (*Conn, *os.File, error) {
+	syscall.ForkLock.RLock() // no other child may inherit them
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
+		syscall.ForkLock.RUnlock()
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
 	for _, fd := range fds {
 		syscall.CloseOnExec(fd)
 	}
+	syscall.ForkLock.RUnlock()
 	theirs := os.NewFile(uintptr(fds[1]), "handover")
 	ours, err := connOf(os.NewFile(uintptr(fds[0]), "handover"))
 	if err != nil {
