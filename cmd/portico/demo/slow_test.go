@@ -98,6 +98,8 @@ func (c *console) clicks(t *testing.T) {
 	c.Type("alice\r")
 	shows(`UID SEARCH\s+[\d.]+ s\s+ok\s+mbx2`)
 	click("UID SEARCH")
+	c.Until("filter by command", "document.querySelector('main [name=by]')?.value === 'server' && "+
+		"document.querySelector('main [name=verb]').value === 'UID SEARCH'")
 	shows(`mbx2: [1-9][.\d]* s, highest`)
 	shows(`mbx1: .*highest [\d.]+ (ms|µs)`)
 	c.Run("history.back()", nil)
