@@ -45,7 +45,8 @@ var went = Change{What: "x", Was: "before", Now: "after"}
 
 func (c *changing) api() API {
 	return API{Node: c, Servers: c, Databases: c, Users: c, Sessions: c, Settings: c, Penalties: c,
-		Monitors: changingMonitors{}, Overrides: c, Components: c, Recovery: c, Maintenance: c, Log: c, Store: c}
+		Monitors: changingMonitors{}, Overrides: c, Components: c, Recovery: c, Maintenance: c, Log: c,
+		Store: c, Service: c}
 }
 
 func (c *changing) Blocked(server string) bool { return slices.Contains(c.blocked, server) }
