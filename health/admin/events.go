@@ -23,8 +23,8 @@ import (
 // PathEvents sends the answers of other requests again whenever they change.
 const PathEvents = prefix + "events"
 
-// followed are the requests that can be followed, and how often each is made while somebody follows it. The slower ones
-// ask mailbox servers.
+// followed are the requests that can be followed, and how often each is made at most while somebody follows it. The
+// slower ones ask mailbox servers.
 var followed = map[string]time.Duration{
 	PathReport:      time.Second,
 	PathAlerts:      time.Second,
@@ -59,6 +59,10 @@ const (
 	gatherDelay       = 50 * time.Millisecond // answers that come so close together are one update
 	heartbeatInterval = 15 * time.Second      // shows a stream without changes to be alive
 	streamLifetime    = 5 * time.Minute       // then the client asks again, and shows again that it may
+	// restShare is how many times as long as a followed request takes it rests before it is made again, up to
+	// longestRest: to follow a long list must not cost more than a hundredth of a CPU.
+	restShare   = 100
+	longestRest = 10 * time.Second
 )
 
 // FollowedAnswer is the data of an event: the answer to a request that the stream follows.
@@ -233,10 +237,8 @@ func (e *events) leave(stream *eventStream) {
 
 // poll makes a feed's request until ctx ends.
 func (e *events) poll(ctx context.Context, f *feed) {
-	tick := time.NewTicker(f.interval)
-	defer tick.Stop()
 	for {
-		event := e.ask(ctx, f.path)
+		event, took := e.ask(ctx, f.path)
 		e.mu.Lock()
 		if !bytes.Equal(f.event, event) {
 			f.event = event
@@ -247,21 +249,23 @@ func (e *events) poll(ctx context.Context, f *feed) {
 		}
 		e.mu.Unlock()
 		select {
-		case <-tick.C:
+		case <-time.After(max(f.interval, min(restShare*took, longestRest)) - took):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// ask makes a request, and returns its answer as an event.
-func (e *events) ask(ctx context.Context, path string) []byte {
+// ask makes a request, and returns its answer as an event, and how long it took.
+func (e *events) ask(ctx context.Context, path string) (event []byte, took time.Duration) {
 	select {
 	case e.asking <- struct{}{}:
 		defer func() { <-e.asking }()
 	case <-ctx.Done():
-		return nil
+		return nil, 0
 	}
+	began := time.Now()
+	defer func() { took = time.Since(began) }()
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callerKey{}, &caller{who: "the console"}), followTimeout)
 	defer cancel()
 	answer := &fleet.Recorder{Limit: maxFollowedBody}
@@ -275,9 +279,9 @@ func (e *events) ask(ctx context.Context, path string) []byte {
 	}
 	data, err := json.Marshal(FollowedAnswer{path, answer.Status(), answer.Body()})
 	if err != nil {
-		return []byte(": no JSON\n\n") // a comment; all that can be followed is JSON
+		return []byte(": no JSON\n\n"), 0 // a comment; all that can be followed is JSON
 	}
-	return append(append([]byte("event: answer\ndata: "), data...), "\n\n"...)
+	return append(append([]byte("event: answer\ndata: "), data...), "\n\n"...), 0
 }
 
 // serve lets the handler of a request answer. A panic of a handler is an error, as in a server, which ends only the

@@ -18,6 +18,7 @@ import (
 
 // countingAPI is an API whose answers change with each request, as far as they do.
 type countingAPI struct {
+	takes   time.Duration
 	mu      sync.Mutex // guards asked: each request that is followed has a goroutine
 	asked   map[string]int
 	changes bool
@@ -29,6 +30,7 @@ func (c *countingAPI) events() *events {
 	mux := http.NewServeMux()
 	for _, path := range []string{PathSessions, PathServers, PathUser, PathStoreEntries} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(c.takes)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.asked[r.URL.Path]++
@@ -108,6 +110,23 @@ func TestEventsShareRequests(t *testing.T) {
 		}
 		e.end()
 	})
+}
+
+// What takes long is made the less often, and still within a bound.
+func TestEventsOfLongRequests(t *testing.T) {
+	for takes, want := range map[time.Duration]int{0: 61, 30 * time.Millisecond: 21, time.Second: 7} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &countingAPI{takes: takes}
+			e := c.events()
+			w := watch(t, e, PathSessions)
+			time.Sleep(time.Minute + takes)
+			w.answers(t)
+			e.end()
+			if got := c.asked[PathSessions]; got != want {
+				t.Errorf("a request of %v was made %d times in a minute, want %d", takes, got, want)
+			}
+		})
+	}
 }
 
 // What does not change is sent once. Comments keep the connection open.

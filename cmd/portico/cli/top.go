@@ -44,7 +44,9 @@ session with the command that is open and since when.
 k, l and p ask first. Figures of servers are of the last seconds, those of
 commands of the last minute. Longest is how long a user's oldest command has
 waited for a mailbox server. If Portico does not answer, the last line says so
-and the screen stays. --once prints the same once, for a mail or a ticket.` + aboutSite,
+and the screen stays. Lists that take the nodes long are read the less often:
+9,000 sessions every 10 seconds. --once prints the same once, for a mail or a
+ticket.` + aboutSite,
 		Example: "  portico top\n  portico top --once",
 		Args:    cobra.NoArgs,
 	}

@@ -20,9 +20,10 @@ const (
 const (
 	readTimeout = 5 * time.Second
 	doTimeout   = 30 * time.Second
-	// restShare is how many times as long as a request the screen waits before the next one, so that it never keeps a
-	// busy node busier.
-	restShare = 4
+	// restShare is how many times as long as a request the screen waits before the next one, up to longestRest: what it
+	// shows of many sessions must not cost a busy node more than a hundredth of a CPU.
+	restShare   = 100
+	longestRest = 10 * time.Second
 )
 
 // model is the state of the screen. It implements tea.Model.
@@ -155,7 +156,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			return m, m.read()
 		}
 		turn := m.turn
-		return m, tea.Tick(max(m.o.Interval, restShare*msg.took), func(time.Time) tea.Msg { return tickMsg{turn} })
+		rest := max(m.o.Interval, min(restShare*msg.took, longestRest))
+		return m, tea.Tick(rest, func(time.Time) tea.Msg { return tickMsg{turn} })
 	case tickMsg:
 		if msg.turn == m.turn {
 			return m, m.read()
