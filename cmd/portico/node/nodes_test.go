@@ -246,7 +246,9 @@ func TestAnswersOfForeignNodes(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			io.WriteString(w, "[]")
 		},
-		"/moved": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", 307) },
+		"/moved": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/", http.StatusTemporaryRedirect)
+		},
 		"/who":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) },
 		"/proxy": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) },
 		"/long": func(w http.ResponseWriter, _ *http.Request) {

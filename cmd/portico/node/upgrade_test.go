@@ -243,7 +243,10 @@ func TestProtocolLogAfterAnUpgrade(t *testing.T) {
 	}
 	testkit.Eventually(t, "rows of the session", func() bool { return rows() > 0 })
 	u.run(t, 0, "log", "off", "--all")
-	testkit.Eventually(t, "no row more", func() bool { return rows() == rows() })
+	testkit.Eventually(t, "no row more", func() bool {
+		before := rows()
+		return rows() == before
+	})
 	if files, err := filepath.Glob(filepath.Join(u.dir, "data", "protocol-log", "*")); len(files) != 1 || err != nil {
 		t.Errorf("files: %v, %v", files, err)
 	}
