@@ -29,6 +29,7 @@ type caller struct {
 	who   string // as the log names it
 	from  string
 	known bool // who is proven: by a token, a certificate or the kernel
+	owner bool // Portico's own user or root, proven by the kernel
 	may   Right
 }
 
@@ -63,6 +64,13 @@ func Who(ctx context.Context) string {
 		return ""
 	}
 	return by.who
+}
+
+// isOwner says whether the sender of a request may do as Portico's own user what the API does not do for others, since
+// the sender could anyway: it is that user or root, at the socket.
+func isOwner(ctx context.Context) bool {
+	by, ok := ctx.Value(callerKey{}).(*caller)
+	return ok && by.owner
 }
 
 // connOf returns the connection of a request.
@@ -148,7 +156,7 @@ func (d *endpoint) process(r *http.Request, a *Access) *caller {
 		return c
 	}
 	c.who, c.from = "user "+userName(p.uid), fmt.Sprintf("%s, process %d", d.path, p.pid)
-	if p.uid != 0 && int(p.uid) != os.Geteuid() {
+	if c.owner = p.uid == 0 || int(p.uid) == os.Geteuid(); !c.owner {
 		c.may = a.SocketGroup
 	}
 	return c

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,7 +36,8 @@ type Generation struct {
 
 // UpgradeRequest asks for another process.
 type UpgradeRequest struct {
-	// Program is the program to start. The default is the present one, which may have been replaced on the disk.
+	// Program is the program to start. The default is the present one, which may have been replaced on the disk. Only
+	// Portico's own user and root, over admin.socket, may name another one: it runs as Portico's user.
 	Program string `json:"program,omitempty"`
 	// Seconds is how long this process keeps its sessions. The default is 12 hours.
 	Seconds float64 `json:"seconds,omitempty" minimum:"0" maximum:"2592000"`
@@ -48,6 +50,10 @@ func serviceRoutes(api huma.API, s Service) {
 	change(api, "upgrade", PathUpgrade, "Start another process that takes clients in place of this one, which keeps "+
 		"its sessions",
 		func(ctx context.Context, _ string, r UpgradeRequest) (Generation, error) {
+			if r.Program != "" && !isOwner(ctx) {
+				return Generation{}, Of(KindForbidden,
+					errors.New("only Portico's own user and root may name a program, over admin.socket"))
+			}
 			made, err := s.Upgrade(ctx, r.Program, inSeconds(r.Seconds))
 			if err == nil {
 				Changed(ctx, Difference{"process", nil, made.PID})

@@ -23,7 +23,8 @@ generations shows it. The new process counts, lists, logs and ends its sessions.
 
 If the new process is not ready within 30 seconds, it is ended and the present
 one goes on. Moves of databases, and an upgrade while one is in progress, are
-refused.
+refused. Only root and Portico's own user may name a program with --binary, over
+admin.socket, since it runs as Portico's user.
 
 Exit status: 0 the new process takes clients, 2 nothing has changed.`,
 		Args: cobra.NoArgs,
