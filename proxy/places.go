@@ -39,7 +39,7 @@ func (a *admission) reserve(change Places) {
 		}
 		add(a.users, user, n)
 	}
-	a.reserved = a.reserved.plus(change, 1)
+	a.reserved = a.reserved.Plus(change)
 }
 
 // Minus returns the change that leads from before to p.

@@ -22,6 +22,12 @@ type apiServer struct {
 	open    []openAPI     // for all but earlier processes
 }
 
+// openAPI is a listener of HTTP.
+type openAPI struct {
+	net.Listener
+	name string // for another process
+}
+
 // startAPI opens the address and the socket of HTTP.
 func (s *service) startAPI() (err error) {
 	config, access := s.current().config, s.current().access
@@ -35,7 +41,9 @@ func (s *service) startAPI() (err error) {
 	names := make(listenerNames)
 	if address := config.Admin.Address; address != "" {
 		name := names.next(kindHTTP, address)
-		ln, err := listenHTTP(address, access, s.previous.take(name))
+		ln, err := s.previous.listener(name, adoptTCP, func() (net.Listener, error) {
+			return admin.ListenTCP(context.Background(), address, access)
+		})
 		if err != nil {
 			return fmt.Errorf("admin.address %s: %w", address, err)
 		}
@@ -44,7 +52,11 @@ func (s *service) startAPI() (err error) {
 	}
 	if path := config.Admin.Socket; path != "" {
 		name := names.next(kindSocket, path)
-		ln, err := listenSocket(path, config.Admin.SocketGroup, s.previous.take(name))
+		ln, err := s.previous.listener(name,
+			func(file *os.File) (net.Listener, error) { return admin.AdoptUnix(file, path) },
+			func() (net.Listener, error) {
+				return admin.ListenUnix(context.Background(), path, config.Admin.SocketGroup)
+			})
 		if err != nil {
 			s.api.abandon()
 			return fmt.Errorf("admin.socket: %w", err)
@@ -55,23 +67,6 @@ func (s *service) startAPI() (err error) {
 		s.serveAPI(open.Listener)
 	}
 	return nil
-}
-
-// listenHTTP opens the address of HTTP, from another process's descriptor if there is one, which it owns.
-func listenHTTP(address string, access admin.Access, file *os.File) (net.Listener, error) {
-	if file == nil {
-		return admin.ListenTCP(context.Background(), address, access)
-	}
-	defer file.Close()
-	return net.FileListener(file)
-}
-
-// listenSocket opens the socket, as listenHTTP does the address.
-func listenSocket(path, group string, file *os.File) (net.Listener, error) {
-	if file == nil {
-		return admin.ListenUnix(context.Background(), path, group)
-	}
-	return admin.AdoptUnix(file, path)
 }
 
 // own has this process remove the socket in the end.

@@ -54,19 +54,19 @@ func (c *carriedSessions) kick(ctx context.Context, fits func(proxy.Session) boo
 // endDatabase ends the sessions of a database that moves, those of earlier processes first, and returns when none is
 // left.
 func (c *carriedSessions) endDatabase(database string) {
-	c.earlier.each(func(of *generation) { of.ask(context.Background(), askEndDatabase, database) })
+	c.earlier.do(askEndDatabase, database)
 	c.clients.endDatabase(database)
 }
 
 // endUser ends the sessions of a user who moves, those of earlier processes first, and returns when none is left.
 func (c *carriedSessions) endUser(user string) {
-	c.earlier.each(func(of *generation) { of.ask(context.Background(), askEndUser, user) })
+	c.earlier.do(askEndUser, user)
 	c.clients.endUser(user)
 }
 
 // endAll ends all sessions for this node's maintenance, those of this process spread over about d, and returns when
 // none is left.
 func (c *carriedSessions) endAll(d time.Duration) {
-	c.earlier.each(func(of *generation) { of.ask(context.Background(), askEndAll) })
+	c.earlier.do(askEndAll)
 	c.clients.server.EndAll(d)
 }

@@ -248,9 +248,6 @@ func (of *generation) send(kind string, data any) {
 
 // each calls f for all earlier processes at the same time, and returns when the last call has.
 func (g *generations) each(f func(*generation)) {
-	if g == nil {
-		return
-	}
 	g.mu.Lock()
 	all := slices.Clone(g.all)
 	g.mu.Unlock()
@@ -296,6 +293,11 @@ func askAll[Item any](ctx context.Context, g *generations, what string, names ..
 		all = append(all, items...)
 	})
 	return all
+}
+
+// do has all earlier processes do something, and returns when they have, or have ended.
+func (g *generations) do(what string, names ...string) {
+	g.each(func(of *generation) { of.ask(context.Background(), what, names...) })
 }
 
 // tellLog has all earlier processes log what this one does, after a change.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +40,9 @@ func (l *listeners) listen(previous *takeover) error {
 	defer l.mu.Unlock()
 	names := make(listenerNames)
 	for i, listener := range l.wanted {
-		ln, err := openListener(listener.Address, l.wanted, previous.take(names.next(kindIMAP, listener.Address)))
+		ln, err := previous.listener(names.next(kindIMAP, listener.Address), adoptTCP, func() (net.Listener, error) {
+			return listenTCP(listener.Address, l.wanted)
+		})
 		if err != nil {
 			l.abandon()
 			return fmt.Errorf("listeners[%d]: %w", i, err)
@@ -147,15 +148,6 @@ func (l *listeners) ready() error {
 		return fmt.Errorf("%d of %d are open", open, len(l.wanted))
 	}
 	return nil
-}
-
-// openListener opens one of the listeners, from a descriptor if there is one, which it owns.
-func openListener(address string, all []configs.Listener, file *os.File) (net.Listener, error) {
-	if file == nil {
-		return listenTCP(address, all)
-	}
-	defer file.Close()
-	return net.FileListener(file)
 }
 
 // listenTCP opens one of the listeners. Go sets no keep-alives: the relay does, in its own time. What is accepted

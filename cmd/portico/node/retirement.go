@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"portico/cmd/portico/handover"
@@ -15,9 +16,6 @@ import (
 	"portico/proxy"
 	"portico/proxy/relay"
 )
-
-// started is when this process was.
-var started = time.Now()
 
 // retirement is what is left of a process that has handed over to another one, or is about to: its sessions, and a
 // socket by which the other process counts and lists them, writes their rows of the protocol log and has some ended.
@@ -57,6 +55,29 @@ func (r *retirement) begin(drain time.Duration) {
 	until := time.Now().Add(drain)
 	r.until.Store(&until)
 	close(r.begun)
+}
+
+// leave returns when this process has to end, and why.
+func (r *retirement) leave(signals <-chan os.Signal) (why string) {
+	tick := time.NewTicker(lookTime)
+	defer tick.Stop()
+	for {
+		switch {
+		case r.s.clients.server.Places().Connections == 0:
+			return "no session is left"
+		case !time.Now().Before(*r.until.Load()):
+			return "the time to drain is over"
+		}
+		select {
+		case <-tick.C:
+		case <-r.stop:
+			return "the node stops"
+		case got := <-signals:
+			if got != syscall.SIGHUP {
+				return got.String()
+			}
+		}
+	}
 }
 
 // close ends the connection to the other process, and removes the socket.
@@ -103,7 +124,7 @@ func (r *retirement) speak(conn *handover.Conn) {
 	var hearing sync.WaitGroup
 	defer hearing.Wait()
 	defer conn.Close()
-	if conn.Send(sayHello, helloMessage{PID: os.Getpid(), Version: release.Version(), Since: started}) != nil {
+	if conn.Send(sayHello, helloMessage{PID: os.Getpid(), Version: release.Version(), Since: r.s.began}) != nil {
 		return
 	}
 	told := r.s.clients.server.Places()

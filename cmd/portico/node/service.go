@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -27,6 +28,7 @@ import (
 // nothing open, start makes the others, and startHealth connects those that need one another. shutdown ends them in
 // about the reverse order of the fields.
 type service struct {
+	began      time.Time
 	config     *configuration // what is in force, and the lock that serializes changes
 	log        *nodeLog
 	metrics    *prometheus.Registry
@@ -71,6 +73,7 @@ func startService(config *configs.Config, file string, out io.Writer, previous *
 // newService connects the parts. Nothing is open yet.
 func newService(config *configs.Config, file string, out io.Writer) *service {
 	s := &service{
+		began:      time.Now(),
 		config:     &configuration{path: file, started: config},
 		log:        &nodeLog{},
 		metrics:    prometheus.NewRegistry(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -116,14 +117,22 @@ func (t *takeover) close() {
 	t.from.Close()
 }
 
-// take returns a listener's descriptor, or nil if the other process has none of that name. The caller owns it.
-func (t *takeover) take(name string) *os.File {
-	if t == nil {
-		return nil
+// listener returns the other process's listener of a name, made by adopt, which owns the descriptor. If there is none,
+// it opens one.
+func (t *takeover) listener(name string, adopt func(*os.File) (net.Listener, error),
+	open func() (net.Listener, error)) (net.Listener, error) {
+	if t == nil || t.listeners[name] == nil {
+		return open()
 	}
 	file := t.listeners[name]
 	delete(t.listeners, name)
-	return file
+	return adopt(file)
+}
+
+// adoptTCP makes a listener of a descriptor, which it owns.
+func adoptTCP(file *os.File) (net.Listener, error) {
+	defer file.Close()
+	return net.FileListener(file)
 }
 
 // openStore opens the store with the other process's lock.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"sync"
@@ -200,35 +199,12 @@ func (s *service) retire(left *retirement, next int, drain time.Duration) {
 		Msg("another process takes clients now, this one keeps its sessions")
 }
 
-// leave returns when this process has to end, and why.
-func (r *retirement) leave(signals <-chan os.Signal) (why string) {
-	tick := time.NewTicker(lookTime)
-	defer tick.Stop()
-	for {
-		switch {
-		case r.s.clients.server.Places().Connections == 0:
-			return "no session is left"
-		case !time.Now().Before(*r.until.Load()):
-			return "the time to drain is over"
-		}
-		select {
-		case <-tick.C:
-		case <-r.stop:
-			return "the node stops"
-		case got := <-signals:
-			if got != syscall.SIGHUP {
-				return got.String()
-			}
-		}
-	}
-}
-
 // serviceAPI implements admin.Service.
 type serviceAPI struct{ s *service }
 
 // Generations implements admin.Service.
 func (c serviceAPI) Generations(context.Context) []admin.Generation {
-	here := admin.Generation{PID: os.Getpid(), Version: release.Version(), Since: started,
+	here := admin.Generation{PID: os.Getpid(), Version: release.Version(), Since: c.s.began,
 		Sessions: c.s.clients.server.Places().Connections, Serving: !c.s.config.retired.Load()}
 	return slices.Insert(c.s.generations.rows(), 0, here)
 }
@@ -239,10 +215,4 @@ func (c serviceAPI) Upgrade(ctx context.Context, program string, drain time.Dura
 		drain = drainTime
 	}
 	return c.s.upgrade(ctx, program, drain)
-}
-
-// openAPI is a listener of HTTP.
-type openAPI struct {
-	net.Listener
-	name string // for another process
 }
