@@ -131,8 +131,8 @@ func behalf(r *http.Request) string {
 	return " for " + strings.ReplaceAll(oneLine(who, maxBehalf), ",", "?")
 }
 
-// oneLine returns a text of another node as one line of at most so many bytes, without characters that could change
-// how the rest of the line looks.
+// oneLine returns a text of another node as one line, without characters that could change how the rest of the line
+// looks. most bounds it, in bytes.
 func oneLine(text string, most int) string {
 	text = strings.ToValidUTF8(text[:min(len(text), most)], "")
 	return strings.Map(func(c rune) rune {

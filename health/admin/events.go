@@ -59,11 +59,20 @@ const (
 	gatherDelay       = 50 * time.Millisecond // answers that come so close together are one update
 	heartbeatInterval = 15 * time.Second      // shows a stream without changes to be alive
 	streamLifetime    = 5 * time.Minute       // then the client asks again, and shows again that it may
-	// restShare is how many times as long as a followed request takes it rests before it is made again, up to
-	// longestRest: to follow a long list must not cost more than a hundredth of a CPU.
+)
+
+// Bounds of Pace.
+const (
 	restShare   = 100
 	longestRest = 10 * time.Second
 )
+
+// Pace returns how long to wait between two requests for a list that is shown again and again: interval, or a hundred
+// times as long as the last answer took, up to ten seconds. To watch a long list must not cost more than a hundredth of
+// a CPU.
+func Pace(interval, took time.Duration) time.Duration {
+	return max(interval, min(restShare*took, longestRest))
+}
 
 // FollowedAnswer is the data of an event: the answer to a request that the stream follows.
 type FollowedAnswer struct {
@@ -249,7 +258,7 @@ func (e *events) poll(ctx context.Context, f *feed) {
 		}
 		e.mu.Unlock()
 		select {
-		case <-time.After(max(f.interval, min(restShare*took, longestRest)) - took):
+		case <-time.After(Pace(f.interval, took) - took):
 		case <-ctx.Done():
 			return
 		}
@@ -265,7 +274,11 @@ func (e *events) ask(ctx context.Context, path string) (event []byte, took time.
 		return nil, 0
 	}
 	began := time.Now()
-	defer func() { took = time.Since(began) }()
+	return e.answer(ctx, path), time.Since(began)
+}
+
+// answer answers a request as an event.
+func (e *events) answer(ctx context.Context, path string) []byte {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callerKey{}, &caller{who: "the console"}), followTimeout)
 	defer cancel()
 	answer := &fleet.Recorder{Limit: maxFollowedBody}
@@ -279,9 +292,9 @@ func (e *events) ask(ctx context.Context, path string) (event []byte, took time.
 	}
 	data, err := json.Marshal(FollowedAnswer{path, answer.Status(), answer.Body()})
 	if err != nil {
-		return []byte(": no JSON\n\n"), 0 // a comment; all that can be followed is JSON
+		return []byte(": no JSON\n\n") // a comment; all that can be followed is JSON
 	}
-	return append(append([]byte("event: answer\ndata: "), data...), "\n\n"...), 0
+	return append(append([]byte("event: answer\ndata: "), data...), "\n\n"...)
 }
 
 // serve lets the handler of a request answer. A panic of a handler is an error, as in a server, which ends only the

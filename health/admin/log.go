@@ -80,7 +80,7 @@ func (f LogFilter) filter() protolog.Filter {
 		Slower: inSeconds(f.Slower)}
 }
 
-// inSeconds is a time of so many seconds. One that is longer than times can be is the longest; no number is none.
+// inSeconds returns seconds as a duration: the longest one for more than that, and 0 for no number.
 func inSeconds(s float64) time.Duration {
 	const longest = float64(math.MaxInt64 / time.Second)
 	if s != s {

@@ -151,9 +151,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.events.end()
 	var errs []error
 	for _, d := range endpoints {
-		if err := d.http.Shutdown(ctx); err != nil {
-			errs = append(errs, err, d.http.Close())
-		}
+		errs = append(errs, d.shutdown(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -170,8 +168,13 @@ func (s *Server) Leave(ctx context.Context, ln net.Listener) error {
 	left := s.endpoints[i]
 	s.endpoints = slices.Delete(s.endpoints, i, i+1)
 	s.mu.Unlock()
-	if err := left.http.Shutdown(ctx); err != nil {
-		return errors.Join(err, left.http.Close())
+	return left.shutdown(ctx)
+}
+
+// shutdown closes the listener and waits until every request is answered or ctx ends, when it cuts what is left.
+func (d *endpoint) shutdown(ctx context.Context) error {
+	if err := d.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, d.http.Close())
 	}
 	return nil
 }

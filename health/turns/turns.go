@@ -4,6 +4,7 @@ package turns
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -79,12 +80,7 @@ func (t *Turn) Sending(cut func()) {
 // Done gives the turn back.
 func (t *Turn) Done() {
 	t.of.mu.Lock()
-	for i, other := range t.of.sending {
-		if other == t {
-			t.of.sending = append(t.of.sending[:i:i], t.of.sending[i+1:]...)
-			break
-		}
-	}
+	t.of.sending = slices.DeleteFunc(t.of.sending, func(other *Turn) bool { return other == t })
 	t.of.mu.Unlock()
 	<-t.of.taken
 }

@@ -10,8 +10,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A listener that ends takes the connections that are there already: another process that has it too may not have
-// been told of them.
+// A listener that ends takes the connections that are there already: another process that has it too may not
+// know of them.
 func TestEndOfAListenerTakesWhatIsThere(t *testing.T) {
 	testkit.NoLeaks(t)
 	b := newBench(t)

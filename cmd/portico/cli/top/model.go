@@ -20,10 +20,6 @@ const (
 const (
 	readTimeout = 5 * time.Second
 	doTimeout   = 30 * time.Second
-	// restShare is how many times as long as a request the screen waits before the next one, up to longestRest: what it
-	// shows of many sessions must not cost a busy node more than a hundredth of a CPU.
-	restShare   = 100
-	longestRest = 10 * time.Second
 )
 
 // model is the state of the screen. It implements tea.Model.
@@ -156,8 +152,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			return m, m.read()
 		}
 		turn := m.turn
-		rest := max(m.o.Interval, min(restShare*msg.took, longestRest))
-		return m, tea.Tick(rest, func(time.Time) tea.Msg { return tickMsg{turn} })
+		return m, tea.Tick(admin.Pace(m.o.Interval, msg.took), func(time.Time) tea.Msg { return tickMsg{turn} })
 	case tickMsg:
 		if msg.turn == m.turn {
 			return m, m.read()
