@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -49,6 +50,27 @@ func TestAGoneClientIsNoticedInEveryState(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The same holds where the client was fast: there is always a whole buffer to read, and what is read at once fills all
+// the room before the server.
+func TestAGoneClientIsNoticedBehindWholeBuffers(t *testing.T) {
+	testkit.NoLeaks(t)
+	for _, d := range drivers {
+		t.Run(d.name, func(t *testing.T) {
+			r := newRig(t, d, Options{LingerTimeout: 200 * time.Millisecond}, ways{})
+			tk := r.start(func(s *Session) {
+				s.Upstream.Conn.net.(*net.TCPConn).SetWriteBuffer(4 << 10)
+				s.Client.Conn.net.(*net.TCPConn).SetReadBuffer(1 << 20)
+				client := r.talks[0].client
+				client.raw("a APPEND x {20000000+}\r\n" + strings.Repeat("x", 512<<10))
+				client.halfClose()
+			})
+			if e := tk.end(); e.Reason != ReasonClient {
+				t.Errorf("ended with %+v", e)
+			}
+		})
 	}
 }
 

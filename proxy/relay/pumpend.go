@@ -57,6 +57,7 @@ func (l *pumpLink) writeTo(e *pumpEnd) {
 		}
 		out := e.pending
 		e.pending = nil
+		l.changed.Broadcast() // the other end may be read again
 		p.mu.Unlock()
 		_, err := e.conn.Write(out)
 		p.mu.Lock()
