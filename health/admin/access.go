@@ -52,7 +52,7 @@ func needed(r *http.Request) Right {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, strings.HasPrefix(r.URL.Path, nodePages):
 		return MayChange
-	case isConsole(r):
+	case isConsole(r), isVerdict(r):
 		return MayNothing
 	}
 	return MayRead
@@ -117,8 +117,12 @@ func (d *endpoint) guard(next http.Handler) http.Handler {
 		}
 		access := d.server.access.Load()
 		by := d.callerOf(r, access)
+		misdirected := !d.socket && !access.hostAllowed(r.Host)
+		if misdirected {
+			by.may = MayNothing
+		}
 		switch {
-		case !d.socket && !access.hostAllowed(r.Host):
+		case misdirected && !isVerdict(r):
 			d.server.refuse(w, r, by, KindMisdirected,
 				fmt.Sprintf("the host name %q is not allowed here: see admin.allowed_hosts", r.Host))
 		case new(http.CrossOriginProtection).Check(r) != nil:

@@ -114,7 +114,7 @@ func TestHostHeader(t *testing.T) {
 		"mail.example.org.evil.com": http.StatusMisdirectedRequest,
 		"0.0.0.0:8143":              http.StatusMisdirectedRequest,
 	} {
-		if status, body, _ := s.get(t, "http", host, "/livez", ""); status != want {
+		if status, body, _ := s.get(t, "http", host, "/metrics", ""); status != want {
 			t.Errorf("Host %s: %d %s, want %d", host, status, body, want)
 		}
 	}
@@ -186,7 +186,7 @@ func TestTokenBeyondLoopback(t *testing.T) {
 	s.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", ln.Addr().String())
 	}
-	for _, path := range []string{"/metrics", "/livez", "/readyz", "/nothing", "/consoles", "/api/"} {
+	for _, path := range []string{"/metrics", "/nothing", "/consoles", "/api/"} {
 		for given, ok := range map[string]bool{"": false, "wrong": false, token + "x": false, token: true} {
 			status, _, header := s.get(t, "https", "localhost", path, given)
 			if (status != http.StatusUnauthorized) != ok {
@@ -211,7 +211,7 @@ func TestTokenBeyondLoopback(t *testing.T) {
 			t.Fatal(err)
 		}
 		for given, want := range step.want {
-			if status, _, _ := s.get(t, "https", "localhost", "/livez", given); status != want {
+			if status, _, _ := s.get(t, "https", "localhost", "/metrics", given); status != want {
 				t.Errorf("after Reload with %d tokens, %q: %d", len(step.tokens), given, status)
 			}
 		}

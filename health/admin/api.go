@@ -55,12 +55,8 @@ func (a API) routes(mux *http.ServeMux) {
 	callerRoutes(api)
 }
 
-// pages adds what other programs than clients of the API ask for: whether this node works.
+// pages adds what other programs than clients of the API ask for: a test of this node.
 func (a API) pages(mux *http.ServeMux) {
-	if a.Monitors != nil {
-		mux.HandleFunc("GET "+PathHealthcheck,
-			func(w http.ResponseWriter, _ *http.Request) { healthcheck(w, a.Monitors) })
-	}
 	if a.Probes != nil {
 		test := &selfTest{probes: a.Probes}
 		mux.HandleFunc("GET "+PathSelfTest, test.serve)

@@ -50,7 +50,7 @@ func TestReadToken(t *testing.T) {
 		method, path, token string
 		want                int
 	}{
-		{"GET", "/livez", "", 401}, {"GET", "/metrics", "wrong", 401}, {"GET", "/api/v1/servers", readToken, 200},
+		{"GET", "/metrics", "", 401}, {"GET", "/metrics", "wrong", 401}, {"GET", "/api/v1/servers", readToken, 200},
 		{"GET", "/metrics", readToken, 200},
 		{"POST", "/api/v1/servers/mbx1/unblock", readToken, 403}, {"GET", "/nodes/mx2/livez", readToken, 403},
 		{"POST", "/api/v1/servers/mbx1/unblock", "", 401},

@@ -2,16 +2,12 @@ package admin
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/health"
 	"portico/health/catalogue"
-	"portico/health/components"
 	"portico/health/recovery"
 )
 
@@ -22,9 +18,6 @@ const (
 	PathRepairing = PathMonitors + "/repairing"
 	PathAlerts    = prefix + "alerts"
 	PathItems     = prefix + "items"
-
-	// PathHealthcheck is for load balancers.
-	PathHealthcheck = "/imap/healthcheck.htm"
 )
 
 // Monitors are the monitors of managed availability, and what follows from their states.
@@ -190,24 +183,4 @@ func setRows(of Monitors) []SetRow {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// healthcheck is for load balancers: 200 and this node's name, or not 200. What a mailbox server does is no reason to
-// send clients away from here.
-func healthcheck(w http.ResponseWriter, of Monitors) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	if !of.Serves(components.ImapProxy) {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintf(w, "503 %s is Inactive<br/>%s\n", components.ImapProxy, of.Node())
-		return
-	}
-	for _, s := range of.Sets() {
-		if catalogue.SetOf(s.Name).Component == components.ImapProxy &&
-			(s.Value == health.Unhealthy || s.Value == health.Unavailable) {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintf(w, "503 %s is %s<br/>%s\n", s.Name, s.Value, of.Node())
-			return
-		}
-	}
-	io.WriteString(w, "200 OK<br/>"+of.Node()+"\n")
 }

@@ -2,8 +2,6 @@ package admin
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -11,16 +9,6 @@ import (
 	"portico/health/exposition"
 	"portico/health/turns"
 )
-
-// Check is one thing that must be so before clients should be sent here, or that is wrong though they should.
-type Check struct {
-	Name string
-	// Ready returns nil, or what is missing in a few words. It must not block, and is called by several goroutines at
-	// once.
-	Ready func() error
-	// Advisory checks are shown, and keep no client away.
-	Advisory bool
-}
 
 // consoleFiles is where the files of the console are, beside its page at /.
 const consoleFiles = "/console/"
@@ -58,8 +46,7 @@ func pages(o Options) http.Handler {
 			})
 		})
 	}
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readiness(w, o.Checks) })
+	verdicts(mux, o)
 	if o.Console != nil {
 		mux.Handle("GET /{$}", o.Console)
 		mux.Handle("GET "+consoleFiles, o.Console)
@@ -88,25 +75,6 @@ func passOn(w http.ResponseWriter, r *http.Request, node func(name string) (http
 	}
 	http.NewResponseController(w).SetWriteDeadline(until)
 	http.StripPrefix(nodePages+r.PathValue("node"), way).ServeHTTP(w, r)
-}
-
-// readiness answers 200 if all checks are ready, else 503; either way with one line for each.
-func readiness(w http.ResponseWriter, checks []Check) {
-	var lines strings.Builder
-	status, verdict := http.StatusOK, "ready"
-	for _, c := range checks {
-		state := "ok"
-		if err := c.Ready(); err != nil {
-			state = err.Error()
-			if !c.Advisory {
-				status, verdict = http.StatusServiceUnavailable, "not ready"
-			}
-		}
-		fmt.Fprintf(&lines, "%s: %s\n", c.Name, state)
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, "%s\n%s", verdict, lines.String())
 }
 
 // withHeaders keeps answers out of caches, frames and other sites' scripts.

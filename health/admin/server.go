@@ -34,6 +34,7 @@ const (
 type Options struct {
 	Gatherer   prometheus.Gatherer                     // what /metrics shows; required
 	Registerer prometheus.Registerer                   // for the server's own metrics; nil: there are none
+	Alive      func() error                            // what /livez asks; nil: it only answers
 	Checks     []Check                                 // what /readyz asks, in this order
 	API        API                                     // what the API shows and does
 	Name       string                                  // of this node

@@ -31,8 +31,9 @@ type openAPI struct {
 // startAPI opens the address and the socket of HTTP.
 func (s *service) startAPI() (err error) {
 	config, access := s.current().config, s.current().access
-	s.api.server, err = admin.New(admin.Options{Gatherer: s.gatherer(), Registerer: s.metrics, Checks: s.checks(),
-		API: s.nouns(), Console: console.Handler(), Access: access, Log: s.log.Logger, Name: nodeName(),
+	s.api.server, err = admin.New(admin.Options{Gatherer: s.gatherer(), Registerer: s.metrics,
+		Alive: s.figures.alive, Checks: s.checks(), API: s.nouns(), Console: console.Handler(), Access: access,
+		Log: s.log.Logger, Name: nodeName(),
 		Node:   func(name string) (http.Handler, error) { return s.current().node(name) },
 		Others: func() []fleet.Node { return s.current().others() }})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"portico/cmd/portico/release"
 	"portico/health"
 	"portico/health/catalogue"
+	"portico/health/components"
 	"portico/health/maintenance"
 	"portico/health/overrides"
 	"portico/health/repairing"
@@ -116,6 +117,18 @@ func (m *monitoring) plan() {
 	m.maintenance.SwitchOff(plan)
 	m.engine.Use(plan)
 	m.repairing.Apply()
+}
+
+// takesClients is a check of /readyz: the probes of this node itself, not of what is behind it. What a mailbox server
+// does is no reason to send clients to another node.
+func (m *monitoring) takesClients() error {
+	for _, s := range m.engine.Sets() {
+		if catalogue.SetOf(s.Name).Component == components.ImapProxy &&
+			(s.Value == health.Unhealthy || s.Value == health.Unavailable) {
+			return fmt.Errorf("%s is %s", s.Name, s.Value)
+		}
+	}
+	return nil
 }
 
 // monitorChanged logs a monitor's transitions.

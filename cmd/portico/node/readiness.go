@@ -9,6 +9,7 @@ func (s *service) checks() []admin.Check {
 		{Name: "listeners", Ready: s.clients.listeners.ready},
 		{Name: "shutdown", Ready: s.background.staying},
 		{Name: "components", Ready: s.components.inService},
+		{Name: "probes", Ready: s.monitoring.takesClients},
 		{Name: "store", Ready: s.store.state.failing, Advisory: true}, // clients are served without it
 	}
 }

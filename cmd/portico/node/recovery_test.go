@@ -414,6 +414,9 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 	if got := r.recovered(); got != "RestartFrontEnd/ImapProxy:Failed TakeComponentOffline/ImapProxy:Succeeded" {
 		t.Errorf("the log has %s", got)
 	}
+	if status, body := r.get(t, "/readyz"); status != 503 || !strings.Contains(body, "probes: IMAP.Proxy is Un") {
+		t.Errorf("/readyz: %d %s", status, body)
+	}
 	if got := r.asks(t, cli.StatusFine, "health", "recovery", "-o", "list"); !strings.Contains(got,
 		"address already in use; will retry") {
 		t.Error(got)

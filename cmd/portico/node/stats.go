@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"portico/health/admin"
@@ -20,14 +22,21 @@ type figures struct {
 	history *history.History
 	counts  func() history.Counts
 	now     func() int64
+	latest  atomic.Int64 // when all event loops had answered last
 }
+
+// maxSilence is how long event loops may take to answer before Portico is not alive. A machine that is short of CPU
+// is slow, and another process there would be no faster.
+const maxSilence = time.Minute
 
 // newFigures begins to count. The clock is the time of day, as it was at the start and from then on steadily, so that
 // the windows of all nodes are the same.
 func newFigures(counts func() history.Counts) *figures {
 	start := time.Now()
 	now := func() int64 { return start.UnixNano() + int64(time.Since(start)) }
-	return &figures{history.New(historySize, now()), counts, now}
+	f := &figures{history: history.New(historySize, now()), counts: counts, now: now}
+	f.latest.Store(now())
+	return f
 }
 
 // run records at full multiples of the interval, until ctx ends.
@@ -38,8 +47,18 @@ func (f *figures) run(ctx context.Context) {
 			return
 		case <-time.After(history.Interval - time.Duration(f.now()%int64(history.Interval))):
 			f.history.Record(f.now(), f.counts())
+			f.latest.Store(f.now())
 		}
 	}
+}
+
+// alive is what /livez asks. Counting asks each event loop, so a loop that hangs is silent here. That costs a request
+// nothing, however many there are.
+func (f *figures) alive() error {
+	if silence := time.Duration(f.now() - f.latest.Load()); silence > maxSilence {
+		return fmt.Errorf("an event loop has not answered for %s", silence.Truncate(time.Second))
+	}
+	return nil
 }
 
 // statsAPI implements admin.Stats.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,5 +124,37 @@ func TestFiguresAreRecorded(t *testing.T) {
 		}
 		cancel()
 		synctest.Wait()
+	})
+}
+
+// A loop that hangs keeps the figures from being counted, and after a minute Portico is not alive.
+func TestAliveWhileLoopsAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hangs atomic.Bool
+		goesOn := make(chan struct{})
+		f := newFigures(func() history.Counts {
+			if hangs.Load() {
+				<-goesOn
+			}
+			return history.Counts{}
+		})
+		go f.run(t.Context())
+		for _, step := range []struct {
+			hangs bool
+			after time.Duration
+			alive bool
+		}{{false, time.Hour, true}, {true, 50 * time.Second, true}, {true, 20 * time.Second, false}} {
+			hangs.Store(step.hangs)
+			time.Sleep(step.after)
+			if err := f.alive(); (err == nil) != step.alive {
+				t.Errorf("hangs: %t, after %s: %v", step.hangs, step.after, err)
+			}
+		}
+		hangs.Store(false)
+		close(goesOn)
+		synctest.Wait()
+		if err := f.alive(); err != nil {
+			t.Error(err)
+		}
 	})
 }
