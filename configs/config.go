@@ -16,7 +16,7 @@ import (
 // or duration ("low..high"), `file` marks a path that is relative to the configuration file, and `reload:"no"` marks a
 // key whose change only a restart applies.
 type Config struct {
-	Listeners      []Listener               `yaml:"listeners" reload:"no"`
+	Listeners      []Listener               `yaml:"listeners"`
 	TLS            TLS                      `yaml:"tls"`
 	Admin          Admin                    `yaml:"admin"`
 	MailboxServers map[string]MailboxServer `yaml:"mailbox_servers"`

@@ -122,7 +122,7 @@ func TestNeedsRestart(t *testing.T) {
 	now.Settings.Banner = "a reload takes this"
 	now.Admin.Address = ""
 	got := NeedsRestart(was, now)
-	if want := []string{"admin.address", "data_dir", "listeners", "loops"}; !reflect.DeepEqual(got, want) {
+	if want := []string{"admin.address", "data_dir", "loops"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("restart for %v, want %v", got, want)
 	}
 	if got := NeedsRestart(now, now); got != nil {

@@ -2,10 +2,10 @@ package configs
 
 // Listener is one address that clients connect to.
 type Listener struct {
-	Address string  `yaml:"address" reload:"no"` // host:port; an empty host means every interface
-	TLS     TLSMode `yaml:"tls" reload:"no"`     // required; no default
+	Address string  `yaml:"address"` // host:port; an empty host means every interface
+	TLS     TLSMode `yaml:"tls"`     // required; no default
 	// ProxyProtocol expects a header of HAProxy's PROXY protocol from clients in the trusted networks.
-	ProxyProtocol bool `yaml:"proxy_protocol" reload:"no"`
+	ProxyProtocol bool `yaml:"proxy_protocol"`
 }
 
 // TLS configures TLS with clients.

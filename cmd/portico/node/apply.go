@@ -77,6 +77,15 @@ func (s *service) commit(ctx context.Context, current, next *inForce, keep func(
 	if err := s.clients.server.CheckReload(settings); err != nil {
 		return err
 	}
+	listeners, err := s.clients.listeners.prepare(next.config.Listeners, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			listeners.abandon()
+		}
+	}()
 	configured := false
 	err = s.api.server.Reload(next.access)
 	if err == nil {
@@ -101,6 +110,7 @@ func (s *service) commit(ctx context.Context, current, next *inForce, keep func(
 		return err
 	}
 	s.config.inForce.Store(next)
+	s.clients.listeners.use(listeners)
 	s.clients.bound(next.config)
 	s.protocol.Configure(protocolSettings(next.config))
 	s.background.group.Go(s.generations.tellLog)

@@ -36,7 +36,7 @@ func TestServerPause(t *testing.T) {
 	live.Command("b", "NOOP")
 	var waiting []*testkit.Conn
 	for range 3 {
-		c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+		c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 		c.Expect("* OK *")
 		c.Send("a LOGIN alice secret")
 		waiting = append(waiting, c)
@@ -68,7 +68,7 @@ func TestPauseAndShutdown(t *testing.T) {
 	site.serveMail(t)
 	r := site.serve(t, site.write(t, ""))
 	r.asks(t, cli.StatusFine, "server", "pause", "mbx1", "--for", "5m")
-	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Send("a LOGIN alice secret")
 	testkit.Eventually(t, "the sign-in waits", func() bool {

@@ -18,9 +18,8 @@ type background struct {
 	draining atomic.Bool        // the node is stopping
 }
 
-// newBackground returns one for a number of listeners.
-func newBackground(listeners int) *background {
-	b := &background{failed: make(chan error, listeners)}
+func newBackground() *background {
+	b := &background{failed: make(chan error, 1)}
 	b.ctx, b.end = context.WithCancel(context.Background())
 	b.owned, b.retire = context.WithCancel(b.ctx)
 	return b
@@ -32,10 +31,14 @@ func (b *background) run(work func(context.Context)) { b.group.Go(func() { work(
 // runOwned starts a goroutine for what one process of the node does: it returns at the end of its context.
 func (b *background) runOwned(work func(context.Context)) { b.group.Go(func() { work(b.owned) }) }
 
-// fail passes on why a listener has ended, unless it was told to end.
+// fail passes on why a listener has ended, unless it was told to end. The first one ends the service.
 func (b *background) fail(err error) {
-	if err != nil {
-		b.failed <- err
+	if err == nil {
+		return
+	}
+	select {
+	case b.failed <- err:
+	default:
 	}
 }
 

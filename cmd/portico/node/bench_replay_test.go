@@ -36,7 +36,7 @@ func recordSite(t *testing.T) (site *site, address, passwords string) {
 	if err := os.WriteFile(passwords, []byte("hush\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return site, r.clients.listeners.addresses[0].String(), passwords
+	return site, r.clients.listeners.addresses()[0].String(), passwords
 }
 
 // endedRows waits until each session in the log has ended, and returns the rows of sessions that are not known.

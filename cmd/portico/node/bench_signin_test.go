@@ -15,7 +15,7 @@ import (
 // benchLine is a command line of bench run against a listener with TLS of the service.
 func (r *running) benchLine(mechanism string, more ...string) []string {
 	return append([]string{
-		"bench", "run", "--target", r.clients.listeners.addresses[1].String(), "--server-name", "localhost",
+		"bench", "run", "--target", r.clients.listeners.addresses()[1].String(), "--server-name", "localhost",
 		"--tls", "implicit",
 		"--ca", r.site.dir + "/site-ca.crt", "--users", "alice", "--mechanism", mechanism, "--profile", "noop",
 		"--sessions", "2", "--duration", "100ms", "--closed", "--id",
@@ -86,7 +86,7 @@ func TestBenchByToken(t *testing.T) {
 	site.put(t, "wrong", "the-wrong-token-of-alice\n")
 	r := site.serve(t, site.write(t, "penalties: {first: 0s}\n"))
 	testkit.Eventually(t, "Portico offers the mechanisms of its server", func() bool {
-		c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+		c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 		defer c.Close()
 		return strings.Contains(c.Expect("* OK *"), "AUTH=OAUTHBEARER")
 	})

@@ -78,7 +78,7 @@ func TestReloadKeepsTickets(t *testing.T) {
 	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	resumed := func() bool {
 		t.Helper()
-		conn, err := tls.Dial("tcp", r.clients.listeners.addresses[1].String(), client)
+		conn, err := tls.Dial("tcp", r.clients.listeners.addresses()[1].String(), client)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestClientCertificates(t *testing.T) {
 			}
 			config.Certificates = []tls.Certificate{cert.TLS}
 		}
-		return tls.Dial("tcp", r.clients.listeners.addresses[1].String(), config)
+		return tls.Dial("tcp", r.clients.listeners.addresses()[1].String(), config)
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		conn, err := dial(users, version)

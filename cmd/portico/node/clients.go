@@ -30,7 +30,7 @@ type clientSide struct {
 
 func newClientSide(config *configuration, log *nodeLog, background *background) *clientSide {
 	return &clientSide{config: config, log: log, listeners: listeners{log: log.Logger,
-		wanted: config.started.Listeners, group: &background.group, ended: background.fail}}
+		group: &background.group, ended: background.fail}}
 }
 
 // openTLS makes the first key of session tickets, and the metrics of certificates.

@@ -169,7 +169,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 // openSession signs a user in, and returns the ID of a session of that user.
 func openSession(t *testing.T, r *running) (id string) {
 	t.Helper()
-	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Command("a", "LOGIN anna secret")
 	testkit.Eventually(t, "the session is listed", func() bool { // a loop has it a moment later

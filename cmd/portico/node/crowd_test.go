@@ -74,7 +74,7 @@ func (c *crowd) come(database, user string) {
 
 // signIn signs in once, and returns the answer.
 func (c *crowd) signIn(user string) string {
-	conn, err := net.Dial("tcp", c.r.clients.listeners.addresses[0].String())
+	conn, err := net.Dial("tcp", c.r.clients.listeners.addresses()[0].String())
 	if err != nil {
 		return err.Error()
 	}

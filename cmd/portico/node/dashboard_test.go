@@ -70,7 +70,7 @@ func (r *running) works(t *testing.T) {
 	c.Send("d STATUS nowhere (MESSAGES)")
 	c.Expect("d NO *")
 	c.Close()
-	c = testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c = testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Send("a LOGIN alice wrong")
 	c.Expect("a NO *")

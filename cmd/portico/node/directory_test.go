@@ -16,7 +16,7 @@ import (
 // tries signs in over TLS and returns the answer.
 func (r *running) tries(t *testing.T, user string) string {
 	t.Helper()
-	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	defer c.Close()
 	c.Expect("* OK *")
 	c.Send("a LOGIN " + user + " secret")

@@ -27,7 +27,7 @@ func TestExchangeCommands(t *testing.T) {
 	testkit.Eventually(t, "all probes have run",
 		func() bool { return r.monitors(t)["ImapCTPMonitor/db2"].AlertValue == "Healthy" })
 	socket := []string{"--admin", filepath.Join(w.dir, "admin.sock")}
-	replaced := strings.NewReplacer("mx1", r.clients.listeners.addresses[1].String(), "test@example.org", "health2",
+	replaced := strings.NewReplacer("mx1", r.clients.listeners.addresses()[1].String(), "test@example.org", "health2",
 		"test.password", filepath.Join(w.dir, "health.password"))
 	word := regexp.MustCompile(`'[^']*'|\S+`)
 	ran := 0

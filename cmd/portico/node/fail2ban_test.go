@@ -23,7 +23,7 @@ func TestFail2banFilter(t *testing.T) {
 	r := site.serve(t, file)
 	try := func(listener int, command string) string {
 		t.Helper()
-		c := testkit.Dial(t, r.clients.listeners.addresses[listener].String(), r.trust())
+		c := testkit.Dial(t, r.clients.listeners.addresses()[listener].String(), r.trust())
 		defer c.Close()
 		c.Expect("* OK *")
 		c.Send("a " + command)
@@ -80,7 +80,7 @@ func TestSignInLine(t *testing.T) {
 	r := site.serve(t, site.write(t, "penalties: {first: 0s}\n"))
 	r.signIn(t)
 	r.logged(t, `"result":"signed_in"`)
-	c := testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil)
+	c := testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil)
 	c.Expect("* OK *")
 	c.Send("a LOGIN alice secret")
 	c.Expect("a NO [PRIVACYREQUIRED] *")

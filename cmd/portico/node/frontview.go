@@ -18,13 +18,11 @@ import (
 // clientListeners lists the listeners that take clients, as a client on this machine finds them.
 func (c *clientSide) clientListeners() []health.Listener {
 	var all []health.Listener
-	for i, addr := range c.listeners.addresses {
-		listener := c.config.started.Listeners[i]
-		if listener.ProxyProtocol { // it wants to hear from a proxy first
-			continue
+	for _, listener := range c.listeners.all() {
+		if !listener.ProxyProtocol { // it would want to hear from a proxy first
+			all = append(all, health.Listener{Address: reachable(listener.address),
+				Implicit: listener.TLS == configs.TLSImplicit, StartTLS: listener.TLS == configs.TLSStartTLS})
 		}
-		all = append(all, health.Listener{Address: reachable(addr), Implicit: listener.TLS == configs.TLSImplicit,
-			StartTLS: listener.TLS == configs.TLSStartTLS})
 	}
 	slices.SortStableFunc(all, func(a, b health.Listener) int { return cmp.Compare(rank(a), rank(b)) })
 	return all

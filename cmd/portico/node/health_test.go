@@ -91,7 +91,7 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 	r.asks(t, cli.StatusFine, "probe", "run", "IMAP/ImapCTPProbe/db2", "--account", "health2", "--password-file",
 		filepath.Join(w.dir, "mine.password"))
 	mine := []string{"--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password")}
-	front := r.clients.listeners.addresses[1].String() // its certificate is nobody's that the system trusts
+	front := r.clients.listeners.addresses()[1].String() // its certificate is nobody's that the system trusts
 	if got := r.asks(t, cli.StatusBad,
 		append([]string{"probe", "run", "IMAP/ImapCTPProbe/db2", "--endpoint", front, "-o", "list"},
 			mine...)...); !strings.Contains(got, "Phase              : tls") {
@@ -222,7 +222,7 @@ func TestFaultOfTheLogsDisk(t *testing.T) {
 			filepath.Join(dir, "log")))
 	r := w.serve(t, file)
 	r.settled(t)
-	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Command("a", "LOGIN health1 probe-it")
 	busy := func() { // a few rows alone may still find room
@@ -280,7 +280,7 @@ func TestFaultsOfCommands(t *testing.T) {
 	}
 	w.valves[0].set(fault{deafTo: "NOOP"})
 	r.settled(t)
-	waiting := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	waiting := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	waiting.Expect("* OK *")
 	waiting.Command("a", "LOGIN health1 probe-it")
 	for _, tag := range []string{"b", "c", "d"} {
@@ -304,7 +304,7 @@ func TestFaultsOfCommands(t *testing.T) {
 	w.valves[0].set(fault{})
 	waiting.Close()
 	r.eventually(t, "they turn back", func() bool {
-		c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+		c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 		defer c.Close()
 		c.Expect("* OK *")
 		c.Command("a", "LOGIN health1 probe-it")

@@ -77,7 +77,7 @@ health:
 `, insolent(t), leaving.Addr())))
 	user := markup + "\u202e"
 	in := r.signsInAs(t, user)
-	refused := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	refused := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	refused.Expect("* OK *")
 	refused.Send(fmt.Sprintf(`a LOGIN "%s" wrong`, markup))
 	refused.Expect("a NO *")
@@ -95,7 +95,7 @@ health:
 // signsInAs returns a client that has signed in under any name, and has said who it is.
 func (r *running) signsInAs(t *testing.T, user string) *testkit.Conn {
 	t.Helper()
-	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Command("i", fmt.Sprintf(`ID ("name" "%s" "version" "%s")`, markup, markup))
 	c.SendRaw(fmt.Sprintf("a LOGIN {%d+}\r\n%s secret\r\n", len(user), user))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,46 +17,145 @@ import (
 	"portico/proxy"
 )
 
-// listeners take clients: those of the configuration at the start, in its order. They live as long as the service. The
-// methods are safe for concurrent use.
+// listeners take clients: those of the configuration in force, in its order. The methods are safe for concurrent use.
 type listeners struct {
-	log    zerolog.Logger
-	wanted []configs.Listener
-	group  *sync.WaitGroup // of the goroutines that take clients
-	ended  func(error)     // called when one ends, with nil if it was closed
-
-	addresses []net.Addr   // as opened: they do not change after listen
-	serving   atomic.Int32 // those that take clients
+	log   zerolog.Logger
+	group *sync.WaitGroup // of the goroutines that take clients
+	ended func(error)     // called when one ends, with nil if it was closed
 
 	mu     sync.Mutex // guards what follows
 	server *proxy.Server
-	open   []net.Listener // nil where it could not be opened again
-	closed bool           // none is opened any more
+	open   []*openListener
+	// of the configuration before. They still take clients, so that going back to it needs no port; see closeOthers.
+	others []*openListener
+	closed bool // none is opened any more
 }
 
-// listen opens all listeners, or none; those that another process has open, it shares with that one. They take nobody
-// before serve.
-func (l *listeners) listen(previous *takeover) error {
+// openListener is a listener of the configuration. The mutex of listeners guards its socket; the rest does not change.
+type openListener struct {
+	configs.Listener
+	name    string       // by which another configuration, or another process, finds its socket
+	address net.Addr     // as opened
+	serving atomic.Int32 // whether it takes clients
+	socket  net.Listener // nil if it could not be opened again
+}
+
+// listenerChange is what another configuration needs to listen. It takes no clients yet.
+type listenerChange struct {
+	next []*openListener
+	made []*openListener // those of next that are new
+}
+
+// abandon closes what was opened for a change that is not made.
+func (c *listenerChange) abandon() {
+	for _, l := range c.made {
+		l.socket.Close()
+	}
+}
+
+// prepare opens the listeners that another configuration has and this one lacks, or none. A listener with the same
+// address and other options shares the socket, so that no client is refused meanwhile.
+func (l *listeners) prepare(wanted []configs.Listener, previous *takeover) (*listenerChange, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	names := make(listenerNames)
-	for i, listener := range l.wanted {
-		ln, err := previous.listener(names.next(kindIMAP, listener.Address), adoptTCP, func() (net.Listener, error) {
-			return listenTCP(listener.Address, l.wanted)
-		})
-		if err != nil {
-			l.abandon()
-			return fmt.Errorf("listeners[%d]: %w", i, err)
+	change, names := &listenerChange{}, make(listenerNames)
+	for i, listener := range wanted {
+		next := &openListener{Listener: listener, name: names.next(kindIMAP, listener.Address)}
+		same := l.named(next.name)
+		if same != nil && same.Listener == listener {
+			change.next = append(change.next, same)
+			continue
 		}
-		l.open, l.addresses = append(l.open, ln), append(l.addresses, ln.Addr())
+		var err error
+		if same != nil && same.socket != nil {
+			next.socket, err = shared(same.socket)
+		} else {
+			next.socket, err = previous.listener(next.name, adoptTCP, func() (net.Listener, error) {
+				return listenTCP(listener.Address, wanted)
+			})
+		}
+		if err != nil {
+			change.abandon()
+			return nil, fmt.Errorf("listeners[%d]: %w", i, err)
+		}
+		next.address = next.socket.Addr()
+		change.next, change.made = append(change.next, next), append(change.made, next)
+	}
+	return change, nil
+}
+
+// named returns the listener of a name, nil if there is none. The caller holds mu.
+func (l *listeners) named(name string) *openListener {
+	for _, known := range slices.Concat(l.open, l.others) {
+		if known.name == name {
+			return known
+		}
 	}
 	return nil
 }
 
-// abandon closes listeners that have not served. The caller holds mu, or nobody else knows of them.
+// shared returns another listener on the socket of one.
+func shared(ln net.Listener) (net.Listener, error) {
+	file, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		return nil, err
+	}
+	return adoptTCP(file)
+}
+
+// use lets clients in by the listeners of a change. Those that the change does not have stay until closeOthers, but
+// for those whose socket it shares.
+func (l *listeners) use(change *listenerChange) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		change.abandon()
+		return
+	}
+	before := slices.Concat(l.open, l.others)
+	l.open, l.others = change.next, nil
+	if l.server != nil {
+		for _, made := range change.made {
+			l.take(made)
+		}
+	}
+	for _, one := range before {
+		switch next := l.named(one.name); {
+		case next == one:
+		case next != nil:
+			l.stop(one)
+		default:
+			l.others = append(l.others, one)
+		}
+	}
+}
+
+// closeOthers stops accepting by the listeners that the configuration in force does not have. Their sessions continue.
+func (l *listeners) closeOthers() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.others {
+		l.log.Info().Stringer("address", one.address).Msg("listener closed")
+		l.stop(one)
+	}
+	l.others = nil
+}
+
+// stop stops accepting by a listener. The caller holds mu.
+func (l *listeners) stop(one *openListener) {
+	if one.socket != nil {
+		l.server.StopServing(one.socket)
+		one.socket.Close() // in case that Serve has not begun yet
+		one.socket = nil
+	}
+}
+
+// abandon closes listeners that have not served.
 func (l *listeners) abandon() {
-	for _, ln := range l.open {
-		ln.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.open {
+		one.socket.Close()
 	}
 	l.open = nil
 }
@@ -65,21 +165,46 @@ func (l *listeners) serve(server *proxy.Server) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.server = server
-	for i, ln := range l.open {
-		l.take(i, ln)
+	for _, one := range l.open {
+		l.take(one)
 	}
 }
 
-// take lets clients in by one listener.
-func (l *listeners) take(i int, ln net.Listener) {
-	listener := l.wanted[i]
-	l.log.Info().Stringer("address", ln.Addr()).Str("tls", string(listener.TLS)).Msg("listening")
-	l.serving.Add(1)
+// take lets clients in by one listener. The caller holds mu.
+func (l *listeners) take(one *openListener) {
+	l.log.Info().Stringer("address", one.address).Str("tls", string(one.TLS)).Msg("listening")
+	one.serving.Add(1)
+	socket := one.socket
 	l.group.Go(func() {
-		defer l.serving.Add(-1)
-		l.ended(l.server.Serve(ln, proxy.Listener{Name: listener.Address, TLS: listenerTLS[listener.TLS],
-			ProxyProtocol: listener.ProxyProtocol}))
+		defer one.serving.Add(-1)
+		err := l.server.Serve(socket, proxy.Listener{Name: one.Listener.Address, TLS: listenerTLS[one.TLS],
+			ProxyProtocol: one.ProxyProtocol})
+		if l.serves(one, socket) {
+			l.ended(err)
+		}
 	})
+}
+
+// serves says whether a listener still has this socket: stop has not been called.
+func (l *listeners) serves(one *openListener, socket net.Listener) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return one.socket == socket
+}
+
+// all lists the listeners of the configuration in force.
+func (l *listeners) all() []*openListener {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.open)
+}
+
+// addresses lists the addresses as opened.
+func (l *listeners) addresses() (all []net.Addr) {
+	for _, one := range l.all() {
+		all = append(all, one.address)
+	}
+	return all
 }
 
 // relisten closes all listeners and opens them again where they were. One that cannot be opened is left to keep.
@@ -88,14 +213,12 @@ func (l *listeners) relisten() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var errs []error
-	for i, ln := range l.open {
+	for i, one := range l.open {
 		if l.closed {
 			return errStopping
 		}
-		if ln != nil {
-			l.server.StopServing(ln)
-		}
-		if err := l.reopen(i); err != nil {
+		l.stop(one)
+		if err := l.reopen(one); err != nil {
 			errs = append(errs, fmt.Errorf("listeners[%d]: %w; will retry", i, err))
 		}
 	}
@@ -103,12 +226,17 @@ func (l *listeners) relisten() error {
 }
 
 // reopen opens one listener where it was. The caller holds mu.
-func (l *listeners) reopen(i int) (err error) {
-	if l.open[i], err = listenTCP(l.addresses[i].String(), l.wanted); err != nil {
-		l.open[i] = nil
+func (l *listeners) reopen(one *openListener) error {
+	var all []configs.Listener
+	for _, other := range l.open {
+		all = append(all, other.Listener)
+	}
+	socket, err := listenTCP(one.address.String(), all)
+	if err != nil {
 		return err
 	}
-	l.take(i, l.open[i])
+	one.socket = socket
+	l.take(one)
 	return nil
 }
 
@@ -126,9 +254,9 @@ func (l *listeners) keep(ctx context.Context) {
 		case <-tick.C:
 		}
 		l.mu.Lock()
-		for i, ln := range l.open {
-			if ln == nil && !l.closed {
-				l.reopen(i) // until it succeeds; relisten has told why it does not
+		for _, one := range l.open {
+			if one.socket == nil && !l.closed {
+				l.reopen(one) // until it succeeds; relisten has told why it does not
 			}
 		}
 		l.mu.Unlock()
@@ -144,8 +272,14 @@ func (l *listeners) close() {
 
 // ready says whether all listeners take clients.
 func (l *listeners) ready() error {
-	if open := int(l.serving.Load()); open < len(l.wanted) {
-		return fmt.Errorf("%d of %d are open", open, len(l.wanted))
+	all, open := l.all(), 0
+	for _, one := range all {
+		if one.serving.Load() > 0 {
+			open++
+		}
+	}
+	if open < len(all) {
+		return fmt.Errorf("%d of %d are open", open, len(all))
 	}
 	return nil
 }

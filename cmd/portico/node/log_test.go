@@ -102,7 +102,7 @@ func TestLogOfOneAmongMany(t *testing.T) {
 	site := newSite(t)
 	site.server = serveHalves(t, release)
 	r := site.serve(t, site.write(t, "settings: {login_type: plain_text_login}\n"))
-	address := r.clients.listeners.addresses[0].String()
+	address := r.clients.listeners.addresses()[0].String()
 
 	signIn := func(user string) (net.Conn, *bufio.Reader) {
 		conn, lines, err := signInPlain(address, user)

@@ -148,7 +148,7 @@ func TestBlockAndMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := site.serve(t, file)
-	address := r.clients.listeners.addresses[0].String()
+	address := r.clients.listeners.addresses()[0].String()
 
 	var clients sync.WaitGroup
 	var signedIn, byes atomic.Int32

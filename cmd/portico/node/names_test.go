@@ -221,7 +221,7 @@ func TestPenaltiesAreListedAndCleared(t *testing.T) {
 	testkit.NoLeaks(t)
 	s, r := namedSite(t)
 	fail := func(user string) {
-		c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+		c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 		c.Expect("* OK *")
 		c.Send("a LOGIN " + user + " wrong")
 		c.Expect("a NO *")

@@ -78,7 +78,7 @@ func TestSessionsOfThreeNodes(t *testing.T) {
 		t.Error(got)
 	}
 	here.asks(t, cli.StatusFine, "session", "slow")
-	guess := testkit.Dial(t, mx2.clients.listeners.addresses[1].String(), mx2.trust())
+	guess := testkit.Dial(t, mx2.clients.listeners.addresses()[1].String(), mx2.trust())
 	guess.Expect("* OK *")
 	guess.Send("a LOGIN alice wrong")
 	guess.Expect("a NO *")

@@ -49,7 +49,7 @@ func TestPrometheusRules(t *testing.T) {
 
 	site := newSite(t)
 	r := site.serve(t, site.write(t, ""))
-	c := testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil) // a refused sign-in counts as a command
+	c := testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil) // a refused sign-in counts as a command
 	c.Expect("* OK *")
 	c.Send("a LOGIN ann secret")
 	c.Expect("a NO *")

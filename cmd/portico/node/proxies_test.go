@@ -22,12 +22,12 @@ func TestPorticoBehindPortico(t *testing.T) {
 	inner := newSite(t)
 	in := inner.serve(t, inner.writeWithout(t, "mailbox_servers", believing+trusting(server.Plain)))
 	outer := newSite(t)
-	file := outer.writeWithout(t, "mailbox_servers", believing+trusting(in.clients.listeners.addresses[0].String()))
+	file := outer.writeWithout(t, "mailbox_servers", believing+trusting(in.clients.listeners.addresses()[0].String()))
 	outer.replace(t, `{address: "127.0.0.1:0", tls: starttls}`,
 		`{address: "127.0.0.1:0", tls: none, proxy_protocol: true}`)
 	out := outer.serve(t, file)
 
-	c := testkit.Dial(t, out.clients.listeners.addresses[0].String(), nil)
+	c := testkit.Dial(t, out.clients.listeners.addresses()[0].String(), nil)
 	c.SendRaw("PROXY TCP4 203.0.113.9 203.0.113.10 5000 143\r\n")
 	c.Expect("* OK *")
 	c.Command("a", "LOGIN alice secret")

@@ -342,7 +342,7 @@ func TestFrontEndRestart(t *testing.T) {
 	site.serveMail(t)
 	r := site.serve(t, site.write(t, ""))
 	live := r.signIn(t)
-	before := r.clients.listeners.addresses[1].String()
+	before := r.clients.listeners.addresses()[1].String()
 	if got := r.asks(t, cli.StatusFine, "service", "restart"); !strings.Contains(got,
 		"RestartFrontEnd  ImapProxy  Succeeded  front end restarted; open sessions continue") {
 		t.Error(got)
@@ -350,7 +350,7 @@ func TestFrontEndRestart(t *testing.T) {
 	live.Command("b", "NOOP")
 	live.Close()
 	r.signIn(t).Close()
-	if got := r.clients.listeners.addresses[1].String(); got != before ||
+	if got := r.clients.listeners.addresses()[1].String(); got != before ||
 		strings.Count(r.log.String(), `"message":"listening"`) != 4 {
 		t.Errorf("at %s, before %s", got, before)
 	}
@@ -375,8 +375,8 @@ func TestRecoveryOfTheFrontEnd(t *testing.T) {
 	r := w.serve(t, w.config(t, healthTimings+"  recovery: {wait: 2s}\n"))
 	r.settled(t)
 	r.impatient(t)
-	r.clients.server.StopServing(r.clients.listeners.open[0])
-	r.clients.server.StopServing(r.clients.listeners.open[1])
+	r.clients.server.StopServing(r.clients.listeners.open[0].socket)
+	r.clients.server.StopServing(r.clients.listeners.open[1].socket)
 	r.eventually(t, "the listeners are opened again",
 		func() bool { return r.recovered() == string("RestartFrontEnd/ImapProxy:"+recovery.ResultSucceeded) })
 	r.settled(t)
@@ -392,8 +392,8 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 	r.impatient(t)
 	var others []net.Listener
 	for i, ln := range r.clients.listeners.open {
-		r.clients.server.StopServing(ln)
-		other, err := net.Listen("tcp", r.clients.listeners.addresses[i].String())
+		r.clients.server.StopServing(ln.socket)
+		other, err := net.Listen("tcp", r.clients.listeners.addresses()[i].String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -427,7 +427,7 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 	r.settled(t)
 	r.eventually(t, "it is in service again",
 		func() bool { return r.components.set.State(components.ImapProxy) == components.Active })
-	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Command("a", "LOGIN health1 probe-it")
 	c.Close()

@@ -25,6 +25,7 @@ func (s *service) reload() error {
 	if err != nil {
 		return err
 	}
+	s.clients.listeners.closeOthers()
 	for _, warning := range loaded.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}

@@ -31,7 +31,7 @@ func TestRunbooksOfCommands(t *testing.T) {
 	}
 	w.valves[0].set(fault{deafTo: "NOOP"})
 	r.settled(t)
-	waiting := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	waiting := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	waiting.Expect("* OK *")
 	waiting.Command("a", "LOGIN health1 probe-it")
 	for _, tag := range []string{"b", "c", "d"} {

@@ -23,7 +23,7 @@ func Serve(file string, signals <-chan os.Signal, log io.Writer,
 	started func(listeners []net.Addr, http net.Addr)) error {
 	return serve(file, signals, log, func(s *service) {
 		s.clients.favourLoops()
-		started(s.clients.listeners.addresses, s.api.address)
+		started(s.clients.listeners.addresses(), s.api.address)
 	})
 }
 

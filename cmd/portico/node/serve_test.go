@@ -31,7 +31,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("GOMAXPROCS is %d with 2 loops and 3 set-up slots, and was %d", got, before)
 	}
 
-	c := testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil)
+	c := testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil)
 	c.Expect("* OK [CAPABILITY *] Portico is ready.")
 	c.Command("a", "STARTTLS")
 	c.StartTLS(r.trust())
@@ -106,7 +106,7 @@ func (r *running) send(t testing.TB, method, path, body string, header http.Head
 // shownName is the first name of the certificate that new clients see.
 func (r *running) shownName(t *testing.T) string {
 	t.Helper()
-	conn, err := tls.Dial("tcp", r.clients.listeners.addresses[1].String(), &tls.Config{InsecureSkipVerify: true})
+	conn, err := tls.Dial("tcp", r.clients.listeners.addresses()[1].String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestReload(t *testing.T) {
 	if name := r.shownName(t); name != "new.example.org" {
 		t.Errorf("the certificate shown is for %s", name)
 	}
-	testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil).Expect("* OK * Another one.")
+	testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil).Expect("* OK * Another one.")
 	c.Command("b", "NOOP") // the session goes on
 }
 
@@ -169,7 +169,7 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 		r.signals <- syscall.SIGHUP
 		testkit.Eventually(t, name,
 			func() bool { return strings.Count(r.log.String(), "nothing has changed") > failures })
-		testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil).Expect("* OK * Portico is ready.")
+		testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil).Expect("* OK * Portico is ready.")
 		if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, "portico_config_last_reload_successful 0") {
 			t.Errorf("%s: /metrics does not tell", name)
 		}
@@ -292,7 +292,7 @@ func TestReloadsFreeWhatTheyReplace(t *testing.T) {
 	site.serveMail(t)
 	site.put(t, "users.map", "alice db1\n")
 	r := site.serve(t, site.write(t, "directory: {sources: [{file: users.map}]}\n"))
-	testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil).Expect("* OK *")
+	testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil).Expect("* OK *")
 	r.signIn(t).Command("b", "LOGOUT")
 	before := runtime.NumGoroutine()
 	const reloads = 40

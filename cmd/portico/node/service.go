@@ -77,7 +77,7 @@ func newService(config *configs.Config, file string, out io.Writer) *service {
 		config:     &configuration{path: file, started: config},
 		log:        &nodeLog{},
 		metrics:    prometheus.NewRegistry(),
-		background: newBackground(len(config.Listeners) + 2),
+		background: newBackground(),
 		api:        &apiServer{},
 	}
 	s.log.Logger, s.log.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
@@ -204,9 +204,11 @@ func (s *service) use(f *front) error {
 // listen opens all listeners, and puts the databases in force, before the first listener takes a client.
 func (s *service) listen() error {
 	listeners := &s.clients.listeners
-	if err := listeners.listen(s.previous); err != nil {
+	opened, err := listeners.prepare(s.config.started.Listeners, s.previous)
+	if err != nil {
 		return err
 	}
+	listeners.use(opened)
 	if err := s.configure(context.Background(), s.current().tier()); err != nil { // nothing else can fail any more
 		listeners.abandon()
 		return fmt.Errorf("databases: %w", err)

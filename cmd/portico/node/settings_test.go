@@ -24,7 +24,7 @@ func (r *running) settings(t testing.TB, status int, args ...string) string {
 
 func (r *running) banner(t *testing.T, want string) {
 	t.Helper()
-	c := testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil)
+	c := testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil)
 	defer c.Close()
 	c.Expect("* OK * " + want)
 }
@@ -47,7 +47,7 @@ func TestSettings(t *testing.T) {
 		"LoginType=PlainTextLogin")
 	r.banner(t, "Set now.")
 	live.Command("b", "NOOP")
-	c := testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil)
+	c := testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil)
 	c.Expect("* OK *")
 	c.Send("a LOGIN alice secret") // taken without TLS now, and one too many
 	c.Expect("a NO [LIMIT] *")

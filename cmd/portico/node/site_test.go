@@ -184,7 +184,7 @@ func (r *running) trust() *tls.Config { return r.site.ca.ClientConfig("localhost
 // signIn returns a client whose user is signed in, over TLS from the first byte.
 func (r *running) signIn(t testing.TB) *testkit.Conn {
 	t.Helper()
-	c := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	c := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Command("a", "LOGIN alice secret")
 	return c

@@ -107,7 +107,7 @@ func (c statsAPI) configured(q history.Query) (names []string) {
 	case history.ByDatabase:
 		return tier.Databases()
 	case history.ByListener:
-		for _, l := range c.s.config.started.Listeners {
+		for _, l := range c.s.current().config.Listeners {
 			names = append(names, l.Address)
 		}
 	}

@@ -28,7 +28,7 @@ func TestStats(t *testing.T) {
 	client.Command("b", "NOOP")
 	client.Command("c", "SELECT INBOX")
 	client.Command("d", "NOOP")
-	other := testkit.Dial(t, r.clients.listeners.addresses[1].String(), r.trust())
+	other := testkit.Dial(t, r.clients.listeners.addresses()[1].String(), r.trust())
 	other.Expect("* OK *")
 	other.Send("a LOGIN alice wrong")
 	other.Expect("a NO *")

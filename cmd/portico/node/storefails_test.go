@@ -50,7 +50,7 @@ func TestStoreThatCannotBeWritten(t *testing.T) {
 		!strings.Contains(text, "portico.db cannot be written") {
 		t.Errorf("/readyz: %d %s", status, text)
 	}
-	c := testkit.Dial(t, r.clients.listeners.addresses[0].String(), nil)
+	c := testkit.Dial(t, r.clients.listeners.addresses()[0].String(), nil)
 	c.Expect("* OK *")
 	c.Close()
 

@@ -153,11 +153,9 @@ func (s *service) openListeners() (names []string, files []syscall.Conn) {
 	imap := &s.clients.listeners
 	imap.mu.Lock()
 	defer imap.mu.Unlock()
-	naming := make(listenerNames)
-	for i, ln := range imap.open {
-		name := naming.next(kindIMAP, imap.wanted[i].Address)
-		if file, ok := ln.(syscall.Conn); ok {
-			names, files = append(names, name), append(files, file)
+	for _, listener := range imap.open {
+		if file, ok := listener.socket.(syscall.Conn); ok {
+			names, files = append(names, listener.name), append(files, file)
 		}
 	}
 	for _, open := range s.api.open {
