@@ -118,6 +118,7 @@ Exit status:
 	root.SetHelpCommandGroupID("run")
 	root.SetCompletionCommandGroupID("run")
 	plainErrors(root)
+	completeNames(root)
 	return root
 }
 
@@ -133,6 +134,9 @@ func task(root *cobra.Command, id, title string, commands ...*cobra.Command) {
 // mistyped returns the error about a command line that names no command, nil if it names one. Cobra would show the
 // help of the parent command and succeed.
 func mistyped(root *cobra.Command, args []string) error {
+	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		return nil // a shell asks how a line goes on
+	}
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
 	cmd, rest, _ := root.Find(args) // its error is about the same word

@@ -13,7 +13,7 @@ import (
 
 func newHealthItems() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "items [HEALTHSET|NAME|IDENTITY]",
+		Use:   "items [HEALTHSET|ITEM|IDENTITY]",
 		Short: "List the probes, monitors and responders of a health set: Get-MonitoringItemIdentity",
 		Long: `Items lists what health sets consist of: probes, the monitors that judge them,
 and the responders that act, in the order of their steps. The name may have *
