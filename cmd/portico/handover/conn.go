@@ -211,6 +211,9 @@ const Failed = "failed"
 // SetDeadline bounds all further sending and receiving.
 func (c *Conn) SetDeadline(t time.Time) error { return c.unix.SetDeadline(t) }
 
+// SetReadDeadline bounds all further receiving.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.unix.SetReadDeadline(t) }
+
 // SetWriteDeadline bounds all further sending.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.unix.SetWriteDeadline(t) }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"portico/cmd/portico/handover"
 	"portico/health/admin"
 	"portico/protolog"
 	"portico/proxy"
@@ -29,9 +27,9 @@ const (
 	socketSuffix      = ".sock"
 )
 
-// generationSocket is the socket of a process.
-func generationSocket(dataDir string, pid int) string {
-	return filepath.Join(dataDir, generationsFolder, strconv.Itoa(pid)+socketSuffix)
+// generationSocket is the socket of a process in the folder of generations.
+func generationSocket(folder string, pid int) string {
+	return filepath.Join(folder, strconv.Itoa(pid)+socketSuffix)
 }
 
 // The messages between the present process and an earlier one. hello and a first places come at once.
@@ -39,7 +37,7 @@ const (
 	sayHello  = "hello"  // earlier to present: helloMessage
 	sayPlaces = "places" // earlier to present: proxy.Places, the change since the last one
 	sayRows   = "rows"   // earlier to present: protolog.Rows
-	sayState  = "state"  // earlier to present: stateMessage, when it changes
+	sayState  = "state"  // earlier to present: stateMessage, every second
 	sayLog    = "log"    // present to earlier: logMessage
 	sayAsk    = "ask"    // present to earlier: askMessage
 	sayAnswer = "answer" // earlier to present: answerMessage
@@ -90,6 +88,7 @@ const (
 // generations are the earlier processes of this node. It is safe for concurrent use.
 type generations struct {
 	folder   string
+	silence  time.Duration // after how long without a word an earlier process is killed
 	log      *nodeLog
 	server   *proxy.Server
 	protocol *protolog.Log
@@ -101,23 +100,12 @@ type generations struct {
 	all []*generation // the latest first
 }
 
-// generation is an earlier process.
-type generation struct {
-	helloMessage
-	conn *handover.Conn
+// silenceTime is how long an earlier process may be silent, which says something every second. One that hangs serves
+// nobody, and nothing can move while it may go on.
+const silenceTime = 30 * time.Second
 
-	mu    sync.Mutex // guards what follows
-	held  proxy.Places
-	state stateMessage
-	last  int // number of a question
-	asked map[int]chan json.RawMessage
-	gone  chan struct{} // closed when the process has ended
-}
-
-// helloTime bounds how long an earlier process may take to answer at the start.
-const helloTime = 2 * time.Second
-
-// adopt finds the earlier processes. Their connections count for limits when it returns.
+// adopt finds the earlier processes. Their connections count for limits when it returns, except those of a process that
+// does not answer yet.
 func (g *generations) adopt(ctx context.Context) error {
 	entries, err := os.ReadDir(g.folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -125,125 +113,35 @@ func (g *generations) adopt(ctx context.Context) error {
 	}
 	for _, entry := range entries {
 		name, ours := strings.CutSuffix(entry.Name(), socketSuffix)
-		if pid, err := strconv.Atoi(name); !ours || err != nil || pid == os.Getpid() {
-			continue
-		}
-		path := filepath.Join(g.folder, entry.Name())
-		if err := g.meet(ctx, path); err != nil {
-			g.log.Warn().Err(err).Str("process", name).Msg("an earlier process has ended")
-			os.Remove(path)
+		if pid, err := strconv.Atoi(name); ours && err == nil && pid != os.Getpid() {
+			g.meet(ctx, pid)
 		}
 	}
 	return nil
 }
 
-// meet connects to an earlier process, and begins to follow it.
-func (g *generations) meet(ctx context.Context, path string) error {
-	conn, err := handover.Dial(ctx, path)
-	if err != nil {
-		return err
-	}
-	of := &generation{conn: conn, asked: make(map[int]chan json.RawMessage), gone: make(chan struct{})}
-	conn.SetDeadline(time.Now().Add(helloTime))
-	m, err := conn.Await(sayHello)
-	if err == nil {
-		err = m.Read(&of.helloMessage)
-	}
-	if err == nil {
-		m, err = conn.Await(sayPlaces)
-	}
-	if err == nil {
-		err = g.took(of, m)
+// meet begins to follow an earlier process, if it lives.
+func (g *generations) meet(ctx context.Context, pid int) {
+	of := newGeneration(g, pid)
+	conn, err := of.connect(ctx)
+	if hasEnded(err) {
+		g.log.Warn().Int("process", pid).Msg("an earlier process has ended")
+		os.Remove(of.path)
+		return
 	}
 	if err != nil {
-		conn.Close()
-		return err
+		g.log.Warn().Err(err).Int("process", pid).Msg("an earlier process does not answer yet")
 	}
-	conn.SetDeadline(time.Time{})
-	of.send(sayLog, g.logs())
 	g.mu.Lock()
 	g.all = append(g.all, of)
-	slices.SortFunc(g.all, func(a, b *generation) int { return b.Since.Compare(a.Since) })
+	slices.SortFunc(g.all, func(a, b *generation) int { return b.started().Compare(a.started()) })
 	g.mu.Unlock()
-	g.log.Info().Int("process", of.PID).Str("version", of.Version).Time("since", of.Since).
-		Msg("an earlier process still carries sessions")
-	g.group.Go(func() { g.follow(of) })
-	return nil
-}
-
-// follow takes what an earlier process says, until it ends.
-func (g *generations) follow(of *generation) {
-	var err error
-	for err == nil {
-		var m handover.Message
-		if m, err = of.conn.Receive(); err == nil {
-			m.CloseFiles()
-			err = g.took(of, m)
-		}
-	}
-	of.conn.Close()
-	g.mu.Lock()
-	g.all = slices.DeleteFunc(g.all, func(other *generation) bool { return other == of })
-	g.mu.Unlock()
-	of.mu.Lock()
-	held := of.held
-	of.held = proxy.Places{}
-	close(of.gone)
-	of.mu.Unlock()
-	g.server.Reserve(proxy.Places{}.Minus(held))
-	event := g.log.Info()
-	if !errors.Is(err, handover.ErrEnded) && !errors.Is(err, net.ErrClosed) {
-		event = g.log.Warn().Err(err)
-	}
-	event.Int("process", of.PID).Msg("an earlier process has ended")
-}
-
-// took takes a message in.
-func (g *generations) took(of *generation, m handover.Message) error {
-	switch m.Kind {
-	case sayPlaces:
-		var change proxy.Places
-		if err := m.Read(&change); err != nil {
-			return err
-		}
-		of.mu.Lock()
-		of.held = of.held.Plus(change)
-		of.mu.Unlock()
-		g.server.Reserve(change)
-	case sayRows:
-		var rows protolog.Rows
-		if err := m.Read(&rows); err != nil {
-			return err
-		}
-		g.protocol.Take(rows)
-	case sayState:
-		of.mu.Lock()
-		defer of.mu.Unlock()
-		return m.Read(&of.state)
-	case sayAnswer:
-		var answer answerMessage
-		if err := m.Read(&answer); err != nil {
-			return err
-		}
-		of.mu.Lock()
-		defer of.mu.Unlock()
-		if asked := of.asked[answer.Number]; asked != nil {
-			asked <- answer.Data // has room for one
-			delete(of.asked, answer.Number)
-		}
-	}
-	return nil // what a newer version says besides
-}
-
-// sendTime bounds how long an earlier process may take to read a message.
-const sendTime = 5 * time.Second
-
-// send sends a message. A process that does not take it counts as gone.
-func (of *generation) send(kind string, data any) {
-	of.conn.SetWriteDeadline(time.Now().Add(sendTime))
-	if err := of.conn.Send(kind, data); err != nil {
-		of.conn.Close()
-	}
+	g.group.Go(func() {
+		of.follow(conn)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.all = slices.DeleteFunc(g.all, func(other *generation) bool { return other == of })
+	})
 }
 
 // each calls f for all earlier processes at the same time, and returns when the last call has.
@@ -256,27 +154,6 @@ func (g *generations) each(f func(*generation)) {
 		work.Go(func() { f(of) })
 	}
 	work.Wait()
-}
-
-// ask asks an earlier process. It returns nil if that has ended, or ctx ends.
-func (of *generation) ask(ctx context.Context, what string, names ...string) json.RawMessage {
-	answer := make(chan json.RawMessage, 1)
-	of.mu.Lock()
-	of.last++
-	number := of.last
-	of.asked[number] = answer
-	of.mu.Unlock()
-	of.send(sayAsk, askMessage{number, what, names})
-	select {
-	case data := <-answer:
-		return data
-	case <-of.gone:
-	case <-ctx.Done():
-		of.mu.Lock()
-		delete(of.asked, number)
-		of.mu.Unlock()
-	}
-	return nil
 }
 
 // askAll asks all earlier processes and adds up their lists.
@@ -314,18 +191,14 @@ func (g *generations) stop(ctx context.Context) {
 		select {
 		case <-of.gone:
 		case <-ctx.Done():
-			of.conn.Close()
-			<-of.gone
+			of.leave()
 		}
 	})
 }
 
 // leave ends the connections to all earlier processes, which go on by themselves until another process adopts them.
 func (g *generations) leave() {
-	g.each(func(of *generation) {
-		of.conn.Close()
-		<-of.gone
-	})
+	g.each((*generation).leave)
 }
 
 // rows are the earlier processes as the API shows them.
@@ -333,10 +206,7 @@ func (g *generations) rows() (rows []admin.Generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, of := range g.all {
-		of.mu.Lock()
-		rows = append(rows, admin.Generation{PID: of.PID, Version: of.Version, Since: of.Since,
-			Sessions: of.state.Sessions, Until: of.state.Until})
-		of.mu.Unlock()
+		rows = append(rows, of.row())
 	}
 	return rows
 }

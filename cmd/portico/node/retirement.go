@@ -36,7 +36,7 @@ type retirement struct {
 
 // openRetirement opens what the other process needs to find this one.
 func openRetirement(s *service) (*retirement, error) {
-	socket := generationSocket(s.config.started.DataDir, os.Getpid())
+	socket := generationSocket(s.generations.folder, os.Getpid())
 	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
 		return nil, err
 	}
@@ -138,7 +138,6 @@ func (r *retirement) speak(conn *handover.Conn) {
 	})
 	tick := time.NewTicker(lookTime)
 	defer tick.Stop()
-	var state stateMessage
 	for {
 		places := r.s.clients.server.Places()
 		change := places.Minus(told)
@@ -150,10 +149,10 @@ func (r *retirement) speak(conn *handover.Conn) {
 		if until := r.until.Load(); until != nil {
 			now.Until = *until
 		}
-		if now != state && conn.Send(sayState, now) != nil {
+		r.s.clients.server.Stats() // a loop that hangs keeps it from returning: then this process is silent
+		if conn.Send(sayState, now) != nil {
 			return
 		}
-		state = now
 		select {
 		case <-tick.C:
 		case <-ended:

@@ -82,7 +82,7 @@ func newService(config *configs.Config, file string, out io.Writer) *service {
 	}
 	s.log.Logger, s.log.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
 	s.clients = newClientSide(s.config, s.log, s.background)
-	s.generations = &generations{log: s.log, logs: s.logged, group: &s.background.group,
+	s.generations = &generations{log: s.log, logs: s.logged, group: &s.background.group, silence: silenceTime,
 		folder: filepath.Join(config.DataDir, generationsFolder)}
 	s.sessions = &carriedSessions{s.clients, s.generations}
 	s.moves = &mover{config: s.config, log: s.log, sessions: s.sessions}

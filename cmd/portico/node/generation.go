@@ -1,0 +1,295 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"portico/cmd/portico/handover"
+	"portico/health/admin"
+	"portico/protolog"
+	"portico/proxy"
+)
+
+// generation is an earlier process, as the present one sees it. Its connection may break while it lives, so it has
+// ended only when nobody has its socket open any more. It is safe for concurrent use.
+type generation struct {
+	g       *generations
+	path    string // of its socket
+	pid     int
+	process *os.Process
+	ctx     context.Context // ends when this process leaves it
+	cancel  context.CancelFunc
+	gone    chan struct{} // closed when the process has ended, or was left
+
+	mu    sync.Mutex // guards what follows
+	hello helloMessage
+	conn  *handover.Conn // nil while there is none
+	held  proxy.Places
+	state stateMessage
+	last  int // number of a question
+	asked map[int]question
+}
+
+// question is one that is not answered yet. It is asked again on another connection.
+type question struct {
+	askMessage
+	answer chan json.RawMessage // has room for one
+}
+
+func newGeneration(g *generations, pid int) *generation {
+	of := &generation{g: g, path: generationSocket(g.folder, pid), pid: pid, gone: make(chan struct{}),
+		asked: make(map[int]question)}
+	of.process, _ = os.FindProcess(pid) // a handle on this very process: it is alive if it answers afterwards
+	of.ctx, of.cancel = context.WithCancel(context.Background())
+	return of
+}
+
+// Bounds of what is said to an earlier process.
+const (
+	helloTime = 2 * time.Second // for its first answer
+	sendTime  = 5 * time.Second // for it to read a message
+)
+
+// hasEnded says whether the error of a connection means that nobody has the socket open.
+func hasEnded(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+}
+
+// connect connects to the process, takes in what it holds, and tells it what is to be logged and what it has not
+// answered.
+func (of *generation) connect(ctx context.Context) (*handover.Conn, error) {
+	conn, err := handover.Dial(ctx, of.path)
+	if err != nil {
+		return nil, err
+	}
+	if err := of.greet(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (of *generation) greet(conn *handover.Conn) error {
+	var hello helloMessage
+	var places proxy.Places
+	conn.SetDeadline(time.Now().Add(helloTime))
+	for _, due := range []struct {
+		kind string
+		into any
+	}{{sayHello, &hello}, {sayPlaces, &places}} {
+		m, err := conn.Await(due.kind)
+		if err == nil {
+			m.CloseFiles()
+			err = m.Read(due.into)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	conn.SetDeadline(time.Time{})
+	of.mu.Lock()
+	if err := of.ctx.Err(); err != nil {
+		of.mu.Unlock()
+		return err
+	}
+	first := of.hello == helloMessage{}
+	of.hello, of.conn = hello, conn
+	change := places.Minus(of.held)
+	of.held = places
+	questions := make([]askMessage, 0, len(of.asked))
+	for _, q := range of.asked {
+		questions = append(questions, q.askMessage)
+	}
+	of.mu.Unlock()
+	of.g.server.Reserve(change)
+	of.send(sayLog, of.g.logs())
+	for _, q := range questions {
+		of.send(sayAsk, q)
+	}
+	if first {
+		of.g.log.Info().Int("process", of.pid).Str("version", hello.Version).Time("since", hello.Since).
+			Msg("an earlier process still carries sessions")
+	}
+	return nil
+}
+
+// follow takes what the process says, until it has ended or leave is called. conn is nil if it has to be connected.
+func (of *generation) follow(conn *handover.Conn) {
+	for {
+		if conn != nil {
+			of.hear(conn)
+		}
+		if conn = of.again(); conn == nil {
+			break
+		}
+	}
+	of.mu.Lock()
+	held := of.held
+	of.held = proxy.Places{}
+	of.mu.Unlock()
+	close(of.gone)
+	of.g.server.Reserve(proxy.Places{}.Minus(held))
+	of.g.log.Info().Int("process", of.pid).Msg("an earlier process has ended")
+}
+
+// hear takes messages in until the connection ends, or nothing has come for too long.
+func (of *generation) hear(conn *handover.Conn) {
+	var err error
+	for err == nil {
+		conn.SetReadDeadline(time.Now().Add(of.g.silence))
+		var m handover.Message
+		if m, err = conn.Receive(); err == nil {
+			m.CloseFiles()
+			err = of.take(m)
+		}
+	}
+	conn.Close()
+	of.mu.Lock()
+	of.conn = nil
+	of.mu.Unlock()
+	if !errors.Is(err, handover.ErrEnded) && of.ctx.Err() == nil {
+		of.g.log.Warn().Err(err).Int("process", of.pid).Msg("lost the connection to an earlier process")
+	}
+}
+
+// again connects again to a process that lives. It returns nil if the process has ended, or is left. A process that is
+// silent for too long is killed.
+func (of *generation) again() *handover.Conn {
+	tick := time.NewTicker(lookTime)
+	defer tick.Stop()
+	begin := time.Now()
+	for of.ctx.Err() == nil {
+		conn, err := of.connect(of.ctx)
+		if err == nil {
+			return conn
+		}
+		if hasEnded(err) {
+			os.Remove(of.path) // what a killed one leaves
+			break
+		}
+		if time.Since(begin) > of.g.silence {
+			of.kill(err)
+			begin = time.Now()
+		}
+		select {
+		case <-tick.C:
+		case <-of.ctx.Done():
+		}
+	}
+	return nil
+}
+
+// kill ends a process that hangs.
+func (of *generation) kill(why error) {
+	of.g.log.Error().Err(why).Int("process", of.pid).Msg("an earlier process does not answer: killed with its sessions")
+	if of.process == nil {
+		return
+	}
+	if err := of.process.Kill(); err != nil {
+		of.g.log.report("kill an earlier process", err)
+	}
+}
+
+// take takes a message in.
+func (of *generation) take(m handover.Message) error {
+	switch m.Kind {
+	case sayPlaces:
+		var change proxy.Places
+		if err := m.Read(&change); err != nil {
+			return err
+		}
+		of.mu.Lock()
+		of.held = of.held.Plus(change)
+		of.mu.Unlock()
+		of.g.server.Reserve(change)
+	case sayRows:
+		var rows protolog.Rows
+		if err := m.Read(&rows); err != nil {
+			return err
+		}
+		of.g.protocol.Take(rows)
+	case sayState:
+		of.mu.Lock()
+		defer of.mu.Unlock()
+		return m.Read(&of.state)
+	case sayAnswer:
+		var answer answerMessage
+		if err := m.Read(&answer); err != nil {
+			return err
+		}
+		of.mu.Lock()
+		defer of.mu.Unlock()
+		if q, is := of.asked[answer.Number]; is {
+			q.answer <- answer.Data
+			delete(of.asked, answer.Number)
+		}
+	}
+	return nil // what a newer version says besides
+}
+
+// send sends a message, if there is a connection. One that does not take it ends.
+func (of *generation) send(kind string, data any) {
+	of.mu.Lock()
+	conn := of.conn
+	of.mu.Unlock()
+	if conn == nil {
+		return
+	}
+	conn.SetWriteDeadline(time.Now().Add(sendTime))
+	if err := conn.Send(kind, data); err != nil {
+		conn.Close()
+	}
+}
+
+// ask asks the process. It returns nil if that has ended, or ctx ends.
+func (of *generation) ask(ctx context.Context, what string, names ...string) json.RawMessage {
+	q := question{answer: make(chan json.RawMessage, 1)}
+	of.mu.Lock()
+	of.last++
+	q.askMessage = askMessage{of.last, what, names}
+	of.asked[of.last] = q
+	of.mu.Unlock()
+	of.send(sayAsk, q.askMessage)
+	select {
+	case data := <-q.answer:
+		return data
+	case <-of.gone:
+	case <-ctx.Done():
+		of.mu.Lock()
+		delete(of.asked, q.Number)
+		of.mu.Unlock()
+	}
+	return nil
+}
+
+// leave ends the connection to the process, which goes on by itself until another process adopts it.
+func (of *generation) leave() {
+	of.cancel()
+	of.mu.Lock()
+	if of.conn != nil {
+		of.conn.Close()
+	}
+	of.mu.Unlock()
+	<-of.gone
+}
+
+// started is when the process has started.
+func (of *generation) started() time.Time {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	return of.hello.Since
+}
+
+// row is the process as the API shows it.
+func (of *generation) row() admin.Generation {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	return admin.Generation{PID: of.pid, Version: of.hello.Version, Since: of.hello.Since,
+		Sessions: of.state.Sessions, Until: of.state.Until}
+}

@@ -1,0 +1,154 @@
+//go:build unix
+
+package node
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest/testkit"
+	"portico/cmd/portico/handover"
+	"portico/proxy"
+)
+
+// fakeEarlier is the socket of an earlier process, and a process with its number that does nothing.
+type fakeEarlier struct {
+	t        *testing.T
+	listener *handover.Listener
+	process  *exec.Cmd
+}
+
+func newFakeEarlier(t *testing.T, r *running) *fakeEarlier {
+	t.Helper()
+	f := &fakeEarlier{t: t, process: exec.Command("sleep", "1000")}
+	if err := f.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		f.process.Process.Kill()
+		f.process.Wait()
+	})
+	path := generationSocket(r.generations.folder, f.process.Process.Pid)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if f.listener, err = handover.Listen(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.listener.Close() })
+	return f
+}
+
+// accept takes the next connection, and says what the process is, with a number of connections.
+func (f *fakeEarlier) accept(connections int) *handover.Conn {
+	f.t.Helper()
+	conn, err := f.listener.Accept()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(testkit.Patience))
+	conn.Send(sayHello, helloMessage{PID: f.process.Process.Pid, Version: "test", Since: time.Unix(1, 0)})
+	conn.Send(sayPlaces, proxy.Places{Connections: connections})
+	return conn
+}
+
+// await returns the next message of a kind.
+func (f *fakeEarlier) await(conn *handover.Conn, kind string) handover.Message {
+	f.t.Helper()
+	for {
+		m, err := conn.Receive()
+		if err != nil {
+			f.t.Fatalf("wait for %s: %v", kind, err)
+		}
+		if m.Kind == kind {
+			return m
+		}
+	}
+}
+
+// relayed is how many signed-in connections count here.
+func (r *running) relayed(t *testing.T) (n float64) {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "portico_sessions" && m.GetLabel()[0].GetValue() == "relayed" {
+				n = m.GetGauge().GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// An earlier process whose connection breaks has not ended: its connections count on, and what it was asked, it is
+// asked again. It has ended when its socket is closed.
+func TestEarlierProcessThatLosesItsConnection(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	f := newFakeEarlier(t, r)
+	go r.generations.adopt(t.Context())
+	conn := f.accept(7)
+	testkit.Eventually(t, "its connections count", func() bool { return r.relayed(t) == 7 })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.generations.do(askEndDatabase, "db1")
+	}()
+	f.await(conn, sayAsk)
+	conn.Close()
+	conn = f.accept(5)
+	var again askMessage
+	if err := f.await(conn, sayAsk).Read(&again); err != nil || again.What != askEndDatabase {
+		t.Fatalf("asked for %+v, %v", again, err)
+	}
+	select {
+	case <-done:
+		t.Fatal("the database counts as free while the process lives")
+	default:
+	}
+	testkit.Eventually(t, "fewer connections count", func() bool { return r.relayed(t) == 5 })
+	conn.Send(sayAnswer, answerMessage{again.Number, json.RawMessage("null")})
+	<-done
+	f.listener.Close()
+	conn.Close()
+	testkit.Eventually(t, "it has ended", func() bool { return len(r.generations.rows()) == 0 })
+	testkit.Eventually(t, "its connections are free", func() bool { return r.relayed(t) == 0 })
+}
+
+// An earlier process that is silent for too long is killed. Nothing moves before.
+func TestEarlierProcessThatHangs(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	r.generations.silence = 50 * time.Millisecond
+	f := newFakeEarlier(t, r)
+	go r.generations.adopt(t.Context())
+	f.accept(7)
+	moved := make(chan struct{})
+	go func() {
+		defer close(moved)
+		testkit.Eventually(t, "it is there", func() bool { return len(r.generations.rows()) == 1 })
+		r.generations.do(askEndDatabase, "db1")
+	}()
+	f.process.Wait() // returns when it is killed
+	select {
+	case <-moved:
+		t.Error("the database counted as free while the process lived")
+	default:
+	}
+	f.listener.Close()
+	<-moved
+	testkit.Eventually(t, "it has ended", func() bool { return len(r.generations.rows()) == 0 })
+}
