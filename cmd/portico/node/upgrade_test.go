@@ -167,6 +167,24 @@ func TestUpgrade(t *testing.T) {
 	second.Expect("b OK *")
 }
 
+// A process whose configuration can be read but that cannot sign anybody in does not take over.
+func TestUpgradeToWhatCannotSignIn(t *testing.T) {
+	const unusable = "health: {mailboxes: {db1: {user: alice, password_file: health.password}}}\n" +
+		"directory: {sources: [{http: {urls: [\"http://127.0.0.1:1/\"]}}]}\n"
+	u := newUpgradable(t, "settings: {login_type: plain_text_login}\n")
+	u.put(t, "health.password", "secret")
+	before := u.signedIn(t)
+	u.replace(t, "databases:", unusable+"databases:")
+	if why := u.run(t, 2, "service", "upgrade"); !strings.Contains(why, "ImapProxyTestProbe") {
+		t.Errorf("refused with %q", why)
+	}
+	if now := u.generations(t); len(now) != 1 || now[0].PID != u.cmd.Process.Pid || !now[0].Serving {
+		t.Errorf("after: %+v", now)
+	}
+	before.Command("b", "NOOP")
+	u.signedIn(t).Command("b", "LOGOUT")
+}
+
 // A process that is killed leaves the earlier one with its sessions, and the next start finds it.
 func TestKilledBesideAnEarlierProcess(t *testing.T) {
 	u := newUpgradable(t, "settings: {login_type: plain_text_login, max_connections_per_user: 2}\n")
