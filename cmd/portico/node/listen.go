@@ -22,6 +22,7 @@ type listeners struct {
 	log   zerolog.Logger
 	group *sync.WaitGroup // of the goroutines that take clients
 	ended func(error)     // called when one ends, with nil if it was closed
+	given activated       // by the service manager
 
 	mu     sync.Mutex // guards what follows
 	server *proxy.Server
@@ -58,6 +59,9 @@ func (c *listenerChange) abandon() {
 func (l *listeners) prepare(wanted []configs.Listener, previous *takeover) (*listenerChange, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, address := range l.given.unused(wanted) {
+		l.log.Warn().Str("address", address).Msg("the service manager has a socket open that is no listener's")
+	}
 	change, names := &listenerChange{}, make(listenerNames)
 	for i, listener := range wanted {
 		next := &openListener{Listener: listener, name: names.next(kindIMAP, listener.Address)}
@@ -71,7 +75,7 @@ func (l *listeners) prepare(wanted []configs.Listener, previous *takeover) (*lis
 			next.socket, err = shared(same.socket)
 		} else {
 			next.socket, err = previous.listener(next.name, adoptTCP, func() (net.Listener, error) {
-				return listenTCP(listener.Address, wanted)
+				return l.given.listen(listener.Address, wanted)
 			})
 		}
 		if err != nil {
@@ -231,7 +235,7 @@ func (l *listeners) reopen(one *openListener) error {
 	for _, other := range l.open {
 		all = append(all, other.Listener)
 	}
-	socket, err := listenTCP(one.address.String(), all)
+	socket, err := l.given.listen(one.address.String(), all)
 	if err != nil {
 		return err
 	}

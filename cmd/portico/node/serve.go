@@ -33,7 +33,14 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 	if err != nil {
 		return err
 	}
-	s, err := startFrom(file, log, previous)
+	given, err := fromServiceManager()
+	if err != nil {
+		return err
+	}
+	if previous != nil {
+		given = previous.given
+	}
+	s, err := startFrom(file, log, previous, given)
 	if err != nil {
 		return err
 	}
@@ -65,8 +72,9 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 	}
 }
 
-// startFrom starts a service from a configuration file, in place of another process if previous is not nil.
-func startFrom(file string, log io.Writer, previous *takeover) (s *service, err error) {
+// startFrom starts a service from a configuration file, in place of another process if previous is not nil. Sockets
+// that the service manager has given are its own from here on.
+func startFrom(file string, log io.Writer, previous *takeover, given activated) (s *service, err error) {
 	if previous != nil {
 		defer func() {
 			if err != nil {
@@ -78,7 +86,7 @@ func startFrom(file string, log io.Writer, previous *takeover) (s *service, err 
 	if err != nil {
 		return nil, err
 	}
-	if s, err = startService(config, file, log, previous); err != nil {
+	if s, err = startService(config, file, log, previous, given); err != nil {
 		return nil, err
 	}
 	s.previous = nil

@@ -53,9 +53,10 @@ type service struct {
 }
 
 // startService opens and starts everything that config asks for, or nothing.
-func startService(config *configs.Config, file string, out io.Writer, previous *takeover) (*service, error) {
+func startService(config *configs.Config, file string, out io.Writer, previous *takeover,
+	given activated) (*service, error) {
 	s := newService(config, file, out)
-	s.previous = previous
+	s.previous, s.clients.listeners.given = previous, given
 	for _, warning := range config.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}

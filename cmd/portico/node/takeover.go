@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"portico/cmd/portico/datadir"
@@ -42,7 +43,8 @@ type carriedOver struct {
 type takeover struct {
 	from      *handover.Conn
 	listeners map[string]*os.File // not taken yet
-	lock      *os.File            // of the store; nil once the store has it
+	given     activated
+	lock      *os.File // of the store; nil once the store has it
 	carriedOver
 }
 
@@ -53,7 +55,7 @@ func beginTakeover(file string) (*takeover, error) {
 	if conn == nil || err != nil {
 		return nil, err
 	}
-	t := &takeover{from: conn, listeners: make(map[string]*os.File)}
+	t := &takeover{from: conn, listeners: make(map[string]*os.File), given: make(activated)}
 	if err := t.receive(file); err != nil {
 		t.fail(err)
 		return nil, err
@@ -72,7 +74,14 @@ func (t *takeover) receive(file string) error {
 		return errors.Join(err, errors.New("upgrade: names and listeners do not fit"))
 	}
 	for i, name := range names.Names {
+		if strings.HasPrefix(name, kindActivated+" ") {
+			err = errors.Join(err, t.given.add(m.Files[i]))
+			continue
+		}
 		t.listeners[name] = m.Files[i]
+	}
+	if err != nil {
+		return fmt.Errorf("upgrade: %w", err)
 	}
 	found, err := Check(context.Background(), file)
 	if err := errors.Join(err, found.Err()); err != nil {

@@ -153,6 +153,10 @@ func (s *service) openListeners() (names []string, files []syscall.Conn) {
 	imap := &s.clients.listeners
 	imap.mu.Lock()
 	defer imap.mu.Unlock()
+	naming := make(listenerNames)
+	for address, file := range imap.given {
+		names, files = append(names, naming.next(kindActivated, address)), append(files, file)
+	}
 	for _, listener := range imap.open {
 		if file, ok := listener.socket.(syscall.Conn); ok {
 			names, files = append(names, listener.name), append(files, file)

@@ -33,8 +33,9 @@ type upgradable struct {
 	address string // of its listener, without TLS
 	socket  string
 	cmd     *exec.Cmd
-	file    string // its configuration
-	log     string // a file
+	file    string     // its configuration
+	log     string     // a file
+	sockets []*os.File // that the next process gets from its service manager
 }
 
 func newUpgradable(t *testing.T, more string, environment ...string) *upgradable {
@@ -76,6 +77,12 @@ func (u *upgradable) start(t *testing.T, environment ...string) *exec.Cmd {
 	cmd := testkit.Program(t, "serve", "--config", u.file)
 	cmd.Stderr = log // a pipe would be open as long as any process is
 	cmd.Env = append(cmd.Env, environment...)
+	if cmd.ExtraFiles = u.sockets; len(u.sockets) > 0 {
+		testkit.Need(t, "sh")
+		cmd.Env = append(cmd.Env, fmt.Sprintf("LISTEN_FDS=%d", len(u.sockets)))
+		cmd.Args = append([]string{"sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+	}
 	ready := strings.Count(u.logged(t), readyLine) + 1
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
