@@ -18,6 +18,14 @@ build: ## build ./portico
 test: ## install what tests need, where that is possible, and run all of them
 	scripts/test
 
+.PHONY: image
+image: ## write the container image into ./dist: an OCI layout, and archives for docker load
+	cd packaging/container && go run ./image -out $(CURDIR)/dist
+
+.PHONY: test-image
+test-image: image ## run the image in a root of its own, and check the files for Compose and Kubernetes; needs root
+	cd packaging/container && go test -count 1 . && go test -count 1 ./image -args -image $(CURDIR)/dist/image
+
 RELEASE ?= 13
 
 .PHONY: test-bare

@@ -317,7 +317,7 @@ func loadExample(t *testing.T, example string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"mail", "mx1"} {
+	for _, name := range []string{"mail", "mx1", "tls"} {
 		if _, _, err := cert.WriteFiles(dir, name); err != nil {
 			t.Fatal(err)
 		}
