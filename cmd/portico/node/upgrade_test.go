@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -15,8 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,12 +27,13 @@ import (
 // upgradable is a Portico in processes of its own.
 type upgradable struct {
 	*site
-	address string // of its listener, without TLS
-	socket  string
-	cmd     *exec.Cmd
-	file    string     // its configuration
-	log     string     // a file
-	sockets []*os.File // that the next process gets from its service manager
+	address  string // of its listener without TLS
+	implicit string // of the one with TLS
+	socket   string
+	cmd      *exec.Cmd
+	file     string     // its configuration
+	log      string     // a file
+	sockets  []*os.File // that the next process gets from its service manager
 }
 
 func newUpgradable(t *testing.T, more string, environment ...string) *upgradable {
@@ -44,14 +42,23 @@ func newUpgradable(t *testing.T, more string, environment ...string) *upgradable
 	u.serveMail(t)
 	first := u.server
 	u.serveMail(t)
-	ports, err := backendtest.FreePorts(1)
+	u.configure(t, more)
+	u.replace(t, "mailbox_servers: {", fmt.Sprintf("mailbox_servers: {mbx2: {address: %q, tls: none}, ", first))
+	u.replace(t, "{db1: {copies: [mbx1]}}", "{db1: {copies: [mbx1, mbx2]}}")
+	u.cmd = u.start(t, environment...)
+	return u
+}
+
+// configure writes the configuration, with one mailbox server.
+func (u *upgradable) configure(t *testing.T, more string) {
+	t.Helper()
+	ports, err := backendtest.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.address = "127.0.0.1:" + ports[0]
-	u.file = u.writeWithout(t, "listeners", fmt.Sprintf("listeners: [{address: %q, tls: none}]\n", u.address)+more)
-	u.replace(t, "mailbox_servers: {", fmt.Sprintf("mailbox_servers: {mbx2: {address: %q, tls: none}, ", first))
-	u.replace(t, "{db1: {copies: [mbx1]}}", "{db1: {copies: [mbx1, mbx2]}}")
+	u.address, u.implicit = "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
+	u.file = u.writeWithout(t, "listeners", fmt.Sprintf(
+		"listeners: [{address: %q, tls: none}, {address: %q, tls: implicit}]\n", u.address, u.implicit)+more)
 	u.socket = filepath.Join(u.dir, "admin.sock")
 	u.log = filepath.Join(u.dir, "log")
 	t.Cleanup(func() {
@@ -62,8 +69,6 @@ func newUpgradable(t *testing.T, more string, environment ...string) *upgradable
 			t.Logf("log:\n%s", u.logged(t))
 		}
 	})
-	u.cmd = u.start(t, environment...)
-	return u
 }
 
 // start starts a process, and returns when it is ready. It is killed with the test.
@@ -306,63 +311,4 @@ func TestUpgradeNotifies(t *testing.T) {
 	if want := []string{fmt.Sprintf("MAINPID=%d", next), "READY=1"}; !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
-}
-
-// While processes take one another's place, every client that comes is served, and sessions go on in the process that
-// has them.
-func TestUpgradesUnderLoad(t *testing.T) {
-	u := newUpgradable(t, "settings: {login_type: plain_text_login, max_connections_per_user: 1000}\n")
-	idle := u.signedIn(t)
-	stop := make(chan struct{})
-	var work sync.WaitGroup
-	var served atomic.Int64
-	for range 8 {
-		work.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if err := wholeSession(u.address); err != nil {
-					t.Error(err)
-					return
-				}
-				served.Add(1)
-			}
-		})
-	}
-	const upgrades = 4
-	for range upgrades {
-		before := served.Load()
-		u.run(t, 0, "service", "upgrade")
-		testkit.Eventually(t, "clients are served", func() bool { return served.Load() > before+20 || t.Failed() })
-	}
-	close(stop)
-	work.Wait()
-	testkit.Eventually(t, "those between have ended", func() bool { return len(u.generations(t)) == 2 })
-	idle.Send("b NOOP")
-	idle.Expect("b OK *")
-	if left := u.generations(t)[1]; left.PID != u.cmd.Process.Pid || left.Sessions != 1 {
-		t.Errorf("left: %+v", left)
-	}
-	t.Logf("%d sessions", served.Load())
-}
-
-// wholeSession connects, signs in, signs out, and sees the end.
-func wholeSession(address string) error {
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(testkit.Patience))
-	if _, err := io.WriteString(conn, "a LOGIN alice secret\r\nb LOGOUT\r\n"); err != nil {
-		return err
-	}
-	text, err := io.ReadAll(conn)
-	if err != nil || !strings.Contains(string(text), "\r\na OK ") || !strings.Contains(string(text), "\r\nb OK ") {
-		return fmt.Errorf("%w: %q", err, text)
-	}
-	return nil
 }
