@@ -217,5 +217,8 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.unix.SetReadDeadlin
 // SetWriteDeadline bounds all further sending.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.unix.SetWriteDeadline(t) }
 
+// CloseWrite ends sending. What the other process still sends can be received.
+func (c *Conn) CloseWrite() error { return c.unix.CloseWrite() }
+
 // Close ends the connection.
 func (c *Conn) Close() error { return c.unix.Close() }

@@ -142,7 +142,7 @@ func (of *generation) follow(conn *handover.Conn) {
 func (of *generation) hear(conn *handover.Conn) {
 	var err error
 	for err == nil {
-		conn.SetReadDeadline(time.Now().Add(of.g.silence))
+		of.extend(conn)
 		var m handover.Message
 		if m, err = conn.Receive(); err == nil {
 			m.CloseFiles()
@@ -155,6 +155,15 @@ func (of *generation) hear(conn *handover.Conn) {
 	of.mu.Unlock()
 	if !errors.Is(err, handover.ErrEnded) && of.ctx.Err() == nil {
 		of.g.log.Warn().Err(err).Int("process", of.pid).Msg("lost the connection to an earlier process")
+	}
+}
+
+// extend gives the process time for its next message, unless leave has limited it.
+func (of *generation) extend(conn *handover.Conn) {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	if of.ctx.Err() == nil {
+		conn.SetReadDeadline(time.Now().Add(of.g.silence))
 	}
 }
 
@@ -268,12 +277,14 @@ func (of *generation) ask(ctx context.Context, what string, names ...string) jso
 	return nil
 }
 
-// leave ends the connection to the process, which goes on by itself until another process adopts it.
+// leave ends the connection to the process, once all has come that it has sent. It goes on by itself until another
+// process adopts it.
 func (of *generation) leave() {
 	of.cancel()
 	of.mu.Lock()
 	if of.conn != nil {
-		of.conn.Close()
+		of.conn.SetReadDeadline(time.Now().Add(helloTime))
+		of.conn.CloseWrite()
 	}
 	of.mu.Unlock()
 	<-of.gone

@@ -29,8 +29,10 @@ type retirement struct {
 	// until is when the sessions that are left end; nil before the other process takes clients.
 	until atomic.Pointer[time.Time]
 
-	mu     sync.Mutex
-	conn   *handover.Conn // to the present process; nil for none
+	mu sync.Mutex // guards what follows
+	// to those that follow this process: the present one, and while an upgrade is in progress, the next one. The last
+	// one gets the rows of the protocol log.
+	conns  []*handover.Conn
 	closed bool
 }
 
@@ -80,7 +82,7 @@ func (r *retirement) leave(signals <-chan os.Signal) (why string) {
 	}
 }
 
-// close ends the connection to the other process, and removes the socket.
+// close ends the connections to other processes, and removes the socket.
 func (r *retirement) close() {
 	r.listener.Close()
 	if r.until.Load() == nil {
@@ -88,37 +90,56 @@ func (r *retirement) close() {
 	}
 	r.mu.Lock()
 	r.closed = true
-	if r.conn != nil {
-		r.conn.Close()
+	for _, conn := range r.conns {
+		conn.Close()
 	}
 	r.mu.Unlock()
 	r.work.Wait()
 }
 
-// accept takes connections of the present process. A new one comes when another process takes its place; the one
-// before is closed.
+// accept takes connections of other processes.
 func (r *retirement) accept() {
 	for {
 		conn, err := r.listener.Accept()
 		if err != nil {
 			return
 		}
-		r.mu.Lock()
-		if r.conn != nil {
-			r.conn.Close()
-		}
-		if r.conn = conn; r.closed {
-			conn.Close()
-		}
-		r.mu.Unlock()
 		r.work.Go(func() { r.speak(conn) })
 	}
+}
+
+// follow has a connection get the rows of the protocol log, until unfollow is called, or follow for another one.
+func (r *retirement) follow(conn *handover.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conns = append(r.conns, conn)
+	if r.closed {
+		conn.Close()
+	}
+	r.divert()
+}
+
+// unfollow ends follow: the connection before gets the rows again, if it is still there.
+func (r *retirement) unfollow(conn *handover.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := r.conns[len(r.conns)-1] == conn
+	r.conns = slices.DeleteFunc(r.conns, func(other *handover.Conn) bool { return other == conn })
+	if last && len(r.conns) > 0 {
+		r.divert()
+	}
+}
+
+// divert gives the rows to the last connection. The caller holds mu.
+func (r *retirement) divert() {
+	conn := r.conns[len(r.conns)-1]
+	r.s.protocol.Divert(func(rows protolog.Rows) error { return conn.Send(sayRows, rows) })
 }
 
 // lookTime is how often the present process is told which places sessions take.
 const lookTime = time.Second
 
-// speak serves one connection until it ends.
+// speak serves one connection until the other process ends it, or has ended.
 func (r *retirement) speak(conn *handover.Conn) {
 	ended := make(chan struct{})
 	var hearing sync.WaitGroup
@@ -131,7 +152,8 @@ func (r *retirement) speak(conn *handover.Conn) {
 	if conn.Send(sayPlaces, told) != nil {
 		return
 	}
-	r.s.protocol.Divert(func(rows protolog.Rows) error { return conn.Send(sayRows, rows) })
+	r.follow(conn)
+	defer r.unfollow(conn)
 	hearing.Go(func() {
 		defer close(ended)
 		r.hear(conn)

@@ -257,13 +257,10 @@ func TestUpgradesUnderLoad(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, "the processes before have ended", func() bool { return len(u.generations(t)) == 1 })
-	rows := 0
-	testkit.Eventually(t, "all rows are in the log", func() bool {
-		rows = rowsOf(t, filepath.Join(u.dir, "data", "protocol-log"), "noop")
-		return rows >= noops
-	})
-	if rows > noops {
-		t.Errorf("%d rows of %d NOOPs", rows, noops)
+	rows := func() int { return rowsOf(t, filepath.Join(u.dir, "data", "protocol-log"), "noop") }
+	testkit.Eventually(t, "all rows are in the log", func() bool { return rows() >= noops })
+	if got := rows(); got > noops {
+		t.Errorf("%d rows of %d NOOPs", got, noops)
 	}
 	t.Logf("%d upgrades, %d open sessions, %d NOOPs of theirs logged, %d sessions came: median %v, p99 %v, longest %v",
 		upgrades, len(open), noops, len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
