@@ -4,6 +4,7 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,6 +125,33 @@ func TestEarlierProcessThatLosesItsConnection(t *testing.T) {
 	conn.Close()
 	testkit.Eventually(t, "it has ended", func() bool { return len(r.generations.rows()) == 0 })
 	testkit.Eventually(t, "its connections are free", func() bool { return r.relayed(t) == 0 })
+}
+
+// What an earlier process has sent when this one leaves it, is not lost.
+func TestLeaveAnEarlierProcess(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	f := newFakeEarlier(t, r)
+	go r.generations.adopt(t.Context())
+	conn := f.accept(7)
+	answers := make(chan int, 1)
+	testkit.Eventually(t, "it is there", func() bool { return len(r.generations.rows()) == 1 })
+	go func() { answers <- len(askAll[int](t.Context(), r.generations, askSlow)) }()
+	var asked askMessage
+	if err := f.await(conn, sayAsk).Read(&asked); err != nil {
+		t.Fatal(err)
+	}
+	go r.generations.leave()
+	if _, err := conn.Receive(); !errors.Is(err, handover.ErrEnded) {
+		t.Errorf("it hears %v", err)
+	}
+	conn.Send(sayAnswer, answerMessage{asked.Number, json.RawMessage("[1,2]")})
+	conn.Close()
+	if got := <-answers; got != 2 {
+		t.Errorf("%d items of its last answer, want 2", got)
+	}
 }
 
 // An earlier process that is silent for too long is killed. Nothing moves before.
