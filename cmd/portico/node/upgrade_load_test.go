@@ -22,8 +22,12 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// whole makes the test of upgrades under load as large as a busy node.
-var whole = flag.Bool("whole", false, "50 upgrades with 5,000 open sessions and 2,000 new ones a second")
+// How large the test of upgrades under load is. A busy node has 50, 5000 and 2000.
+var (
+	inARow     = flag.Int("upgrades", 4, "upgrades one after the other")
+	openAtOnce = flag.Int("open", 20, "sessions of all kinds that stay open")
+	newRate    = flag.Int("rate", 0, "new sessions a second; 0 for as many as eight clients make")
+)
 
 // longSession is a client whose session stays open while processes take one another's place.
 type longSession struct {
@@ -147,17 +151,18 @@ func (s *storm) begin(rate int) {
 	} else {
 		close(due)
 	}
-	for range clients {
+	for client := range clients {
 		s.work.Go(func() {
-			for {
+			for number := client * 31; ; {
 				select {
 				case <-s.stop:
 					return
 				case at := <-due:
+					number++
 					if rate == 0 {
 						at = time.Now()
 					}
-					s.note(wholeSession(s.address), at)
+					s.note(wholeSession(s.address, fmt.Sprintf("user%d", number%1000)), at)
 				}
 			}
 		})
@@ -208,10 +213,6 @@ func (s *storm) end(t *testing.T) []time.Duration {
 // While processes take one another's place, every client that comes is served, and all kinds of sessions go on in the
 // processes that have them. No row of the protocol log is lost.
 func TestUpgradesUnderLoad(t *testing.T) {
-	upgrades, each, rate := 4, 4, 0
-	if *whole {
-		upgrades, each, rate = 50, 1000, 2000
-	}
 	u := &upgradable{site: newSite(t)}
 	serverTLS, _ := testkit.TLS(t)
 	u.server = testkit.Serve(t, backendtest.NewSink(nil))
@@ -224,13 +225,14 @@ func TestUpgradesUnderLoad(t *testing.T) {
 	u.run(t, 0, "log", "on", "--user", "logged")
 	trust := u.ca.ClientConfig("localhost")
 	storm := &storm{address: u.address, stop: make(chan struct{})}
-	storm.begin(rate)
+	storm.begin(*newRate)
 	var open []*longSession
 	const batches = 4 // each is opened in another process
+	each := max(*openAtOnce/len(longKinds)/batches, 1)
 	noops := 0
-	for round := range upgrades {
+	for round := range *inARow {
 		for i := range longKinds {
-			for n := 0; round < batches && n < each/batches; n++ {
+			for n := 0; round < batches && n < each; n++ {
 				s, err := longKinds[i].open(u, trust)
 				if err != nil {
 					t.Fatalf("round %d, %s: %v", round, longKinds[i].name, err)
@@ -263,7 +265,7 @@ func TestUpgradesUnderLoad(t *testing.T) {
 		t.Errorf("%d rows of %d NOOPs", got, noops)
 	}
 	t.Logf("%d upgrades, %d open sessions, %d NOOPs of theirs logged, %d sessions came: median %v, p99 %v, longest %v",
-		upgrades, len(open), noops, len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+		*inARow, len(open), noops, len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
 }
 
 // rowsOf counts the rows of a command in the protocol log's files.
@@ -284,19 +286,19 @@ func rowsOf(t *testing.T, folder, command string) (n int) {
 }
 
 // wholeSession connects, signs in, signs out, and sees the end.
-func wholeSession(address string) error {
+func wholeSession(address, user string) error {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(testkit.Patience))
-	if _, err := io.WriteString(conn, "a LOGIN alice secret\r\nb LOGOUT\r\n"); err != nil {
+	if _, err := fmt.Fprintf(conn, "a LOGIN %s secret\r\nb LOGOUT\r\n", user); err != nil {
 		return err
 	}
 	text, err := io.ReadAll(conn)
 	if err != nil || !strings.Contains(string(text), "\r\na OK ") || !strings.Contains(string(text), "\r\nb OK ") {
-		return fmt.Errorf("%w: %q", err, text)
+		return fmt.Errorf("%q, %v", text, err)
 	}
 	return nil
 }
