@@ -4,15 +4,19 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"portico/backend/backendtest/testkit"
+	"portico/cmd/portico/datadir"
 	"portico/cmd/portico/handover"
 	"portico/configs"
 	"portico/health/admin"
@@ -133,4 +137,66 @@ func TestUpgradeFails(t *testing.T) {
 	testkit.Eventually(t, "what the other process has stored is in force", func() bool {
 		return r.current().config.Settings.Banner == "Changed by the process that died."
 	})
+}
+
+// If the process before dies, the one that starts ends too, until the store is its own. From then on it goes on.
+func TestTheProcessBeforeDies(t *testing.T) {
+	name, value, _ := strings.Cut(testkit.AsProgram, "=")
+	t.Setenv(name, value)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		before string // the message that the process before does not send or get any more
+		goesOn bool
+	}{{sayListeners, false}, {sayLoaded, false}, {sayYours, false}, {sayReady, true}} {
+		t.Run(c.before, func(t *testing.T) {
+			u := &upgradable{site: newSite(t)}
+			u.serveMail(t)
+			u.configure(t, "settings: {login_type: plain_text_login}\n")
+			config, err := configs.Load(u.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			disk, err := datadir.Open(config, u.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next, err := handover.Start(self, "serve", "--config", u.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer next.Kill()
+			for _, step := range []func() error{
+				func() error { return next.Send(sayListeners, listenersMessage{}) },
+				func() error { _, err := next.Await(sayLoaded); return err },
+				func() error { return next.Send(sayYours, carriedOver{}, disk.Lend()) },
+			}[:slices.Index([]string{sayListeners, sayLoaded, sayYours, sayReady}, c.before)] {
+				if err := step(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			next.Close()
+			disk.Close()
+			if c.goesOn {
+				testkit.Eventually(t, "it takes clients", func() bool {
+					conn, err := net.Dial("tcp", u.address)
+					if err == nil {
+						conn.Close()
+					}
+					return err == nil
+				})
+				u.signedIn(t).Command("b", "LOGOUT")
+				return
+			}
+			testkit.Eventually(t, "it has ended", func() bool {
+				return errors.Is(syscall.Kill(next.PID, 0), syscall.ESRCH)
+			})
+			if disk, err = datadir.Open(config, u.file); err != nil {
+				t.Fatal(err)
+			}
+			disk.Close()
+		})
+	}
 }
