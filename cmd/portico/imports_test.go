@@ -31,6 +31,12 @@ var bans = []struct{ from, to, why string }{
 	{"portico/configs", "portico/bench/...", "the file's words are everybody's: they must not drag the parts along"},
 	{"portico/configs", "portico/configs/store",
 		"the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs", "portico/configs/importer", "only the command makes configurations from others"},
+	{"portico/configs/importer", "portico/backend/...", "it translates files, and knows Portico's by its keys alone"},
+	{"portico/configs/importer", "portico/proxy/...", "the same"},
+	{"portico/configs/importer", "portico/health/...", "the same"},
+	{"portico/configs/importer", "net/http", "it asks nobody"},
+	{"portico/configs/importer", "database/sql", "it asks nobody"},
 	{"portico/configs/suggest", "portico/...", "it knows words alone"},
 	{"portico/configs/store", "portico/...", "it keeps keys and bytes and does not know what they mean"},
 

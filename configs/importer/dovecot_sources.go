@@ -1,0 +1,273 @@
+package importer
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"portico/configs"
+)
+
+func keys(m map[string]string) iter.Seq[string] { return maps.Keys(m) }
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// argsFile parses the file that the args of a passdb name. It returns nil after a decision.
+func (v *dovecot) argsFile(x, args *directive) []*directive {
+	if args == nil {
+		v.decide(x, "directory", "the passdb names no file")
+		return nil
+	}
+	words := strings.Fields(args.value())
+	if len(words) == 0 {
+		v.decide(x, "directory", "the passdb names no file")
+		return nil
+	}
+	name := absolute(filepath.Dir(absolute(v.draft.source.base, args.file)), words[len(words)-1])
+	block, err := parseDovecot(v.draft.source, name)
+	if err != nil {
+		v.decide(args, "directory", "the file cannot be read: %s", err)
+		return nil
+	}
+	v.take(args, "")
+	v.overridden(block)
+	args.block = block // sweep looks at them too
+	return block
+}
+
+// passwdFile takes over a passwd-file: each line has fields for one user.
+func (v *dovecot) passwdFile(x, args *directive, fields map[string]string) {
+	if y := find(x.block, "passwd_file_path"); y != nil {
+		args = y
+	}
+	words := []string{"%"}
+	if args != nil {
+		words = append(words, strings.Fields(args.value())...)
+	}
+	if strings.Contains(words[len(words)-1], "%") {
+		see(x.block)
+		v.decide(x, "directory", "the passdb names no single file")
+		return
+	}
+	name := absolute(filepath.Dir(absolute(v.draft.source.base, args.file)), words[len(words)-1])
+	text, err := v.draft.source.load(name)
+	if err != nil {
+		v.decide(args, "directory", "the file cannot be read: %s", err)
+		return
+	}
+	v.take(args, "")
+	var lines strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		y := &directive{file: v.draft.source.short(name), line: i + 1, words: []string{strings.Split(line, ":")[0]}}
+		v.passwdLine(y, line, fields, &lines)
+	}
+	if lines.Len() > 0 {
+		file := v.file(args, "users.map", lines.String(), false)
+		v.config.Directory.Sources = append(v.config.Directory.Sources, configs.DirectorySource{File: file})
+		v.take(args, fmt.Sprintf("directory.sources[%d]", len(v.config.Directory.Sources)-1))
+	}
+	if fields["pass"] != "" || fields["master"] != "" {
+		v.config.Directory.Verify = append(v.config.Directory.Verify, configs.Verifier{File: name})
+	}
+}
+
+// passwdLine takes over one line: user:password:uid:gid:gecos:home:shell:fields.
+func (v *dovecot) passwdLine(y *directive, line string, common map[string]string, lines *strings.Builder) {
+	fields := maps.Clone(common)
+	if parts := strings.SplitN(line, ":", 8); len(parts) == 8 {
+		readFields(fields, strings.Fields(parts[7]))
+	}
+	user := y.words[0]
+	if strings.ContainsAny(user, " \t=#") || user == "" {
+		v.decide(y, "directory", "not taken over: a map file has no names with such characters")
+		return
+	}
+	if fields["host"] == "" || strings.Contains(fields["host"], "%") {
+		v.decide(y, "directory", "not taken over: the line names no server for this user")
+		return
+	}
+	s := v.linkedServer(y, fields["host"], fields)
+	if s == nil {
+		return
+	}
+	fmt.Fprintf(lines, "%s database=%s", user, v.database([]string{s.name}, false))
+	if to := fields["destuser"]; to != "" && !strings.ContainsAny(to, "%=# ") {
+		fmt.Fprintf(lines, " user=%s", to)
+	}
+	lines.WriteString("\n")
+	v.setLink(y, fields)
+}
+
+// sql takes over a passdb that asks an SQL database.
+func (v *dovecot) sql(x, args *directive, fields map[string]string) {
+	var db database
+	var asks *directive
+	if asks = find(x.block, "query"); asks == nil {
+		asks = find(x.block, "passdb_sql_query")
+	}
+	at := x
+	if asks == nil { // Dovecot 2.3
+		block := v.argsFile(x, args)
+		if block == nil {
+			return
+		}
+		if asks = find(block, "password_query"); asks == nil {
+			v.decide(args, "directory", "the file has no password_query")
+			return
+		}
+		db, at = v.database23(block)
+		v.explainAll(block, "it is not for the question where a user is")
+	} else {
+		db, at = v.database24(x)
+	}
+	if db.driver == "" || at == nil {
+		v.decide(x, "directory", "Portico asks PostgreSQL, MySQL and MariaDB: the source names no such database")
+		return
+	}
+	names := map[string]string{} // columns that fields of Dovecot 2.4 come from: %{sql:COLUMN}
+	for field, value := range fields {
+		if column, ok := strings.CutPrefix(strings.ReplaceAll(value, " ", ""), "%{sql:"); ok {
+			names[strings.ToLower(strings.TrimSuffix(column, "}"))] = field
+			delete(fields, field)
+		}
+	}
+	q, ok := parseQuery(asks.value(), db.driver, names)
+	if !ok {
+		v.decide(asks, "directory", "the query cannot be translated. Write a source of sql: {user} is the user's "+
+			"name, and the column server or database says where the mailbox is (docs/directory.md)")
+		return
+	}
+	for name, value := range q.literals {
+		if name != "password" && name != "nopassword" {
+			fields[name] = value
+		}
+	}
+	v.sqlSources(asks, at, db, q, fields)
+}
+
+// sqlSources makes sources of a translated query.
+func (v *dovecot) sqlSources(asks, at *directive, db database, q query, fields map[string]string) {
+	d := &v.config.Directory
+	if q.text != "" {
+		d.Sources = append(d.Sources, configs.DirectorySource{SQL: configs.SQLDirectory{Driver: db.driver,
+			DSNFile: v.dsn(at, db), Query: q.text}})
+		key := fmt.Sprintf("directory.sources[%d].sql", len(d.Sources)-1)
+		v.take(asks, key)
+		v.decide(asks, "mailbox_servers", "each host that the query finds must be the name of a server here. List "+
+			"all, or give --server ADDRESS for each")
+		v.linkServers(asks, fields)
+	} else if host := fields["host"]; host != "" {
+		v.take(asks, "")
+		if s := v.linkedServer(asks, host, fields); s != nil {
+			v.places(asks, []*server{s})
+		}
+	}
+	switch {
+	case q.verify == "":
+	case fields["master"] != "":
+		d.Verify = append(d.Verify, configs.Verifier{SQL: configs.SQLDirectory{Driver: db.driver,
+			DSNFile: v.dsn(at, db), Query: q.verify}})
+		v.take(asks, "directory.verify")
+	default:
+		v.remark(asks, "directory", "without the password: in mode passthrough the mailbox servers verify it")
+	}
+	if len(q.unknown) > 0 {
+		v.decide(asks, "directory", "without the columns %s", strings.Join(q.unknown, ", "))
+	}
+}
+
+// linkServers gives the servers of the command line the link of a passdb. Without any, it adds a placeholder.
+func (v *dovecot) linkServers(x *directive, fields map[string]string) {
+	if len(v.order) == 0 {
+		v.server(x, "mbx1", placeholder, "143", configs.TLSStartTLS).offered = true
+	}
+	switch {
+	case fields["ssl"] == "any-cert" || fields["starttls"] == "any-cert":
+		for _, address := range v.order {
+			v.unverified(x, v.hosts[address])
+		}
+	case fields["ssl"] == "" && fields["starttls"] == "":
+		v.opposed(x, "Dovecot")
+	}
+}
+
+// explainAll records the directives of a block that nothing else deals with.
+func (v *dovecot) explainAll(block []*directive, why string) {
+	for _, x := range block {
+		if !x.seen && x.name() != "password_query" && x.name() != "connect" && x.name() != "driver" {
+			v.withoutBlock(x, "%s", why)
+		}
+	}
+}
+
+var sqlDrivers = map[string]configs.SQLDriver{"mysql": configs.MySQL, "pgsql": configs.Postgres}
+
+// database23 reads the connection of Dovecot 2.3: connect = host=... dbname=... user=... password=...
+func (v *dovecot) database23(block []*directive) (db database, at *directive) {
+	if x := find(block, "driver"); x != nil {
+		db.driver = sqlDrivers[x.arg(0)]
+		v.take(x, "")
+	}
+	at = find(block, "connect")
+	if at == nil {
+		return db, nil
+	}
+	words, _ := splitWords(at.value(), false)
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		db.set(name, value)
+	}
+	v.take(at, "")
+	return db, at
+}
+
+// set takes one part of a connection.
+func (db *database) set(name, value string) {
+	switch name {
+	case "host", "hostaddr":
+		if db.host == "" {
+			db.host = value
+		}
+	case "port":
+		db.port = value
+	case "dbname":
+		db.name = value
+	case "user":
+		db.user = value
+	case "password":
+		db.password = value
+	}
+}
+
+// database24 reads the connection of Dovecot 2.4: sql_driver, and a block mysql or pgsql with the name of the host.
+func (v *dovecot) database24(x *directive) (db database, at *directive) {
+	blocks := append(append([]*directive{}, v.tree...), x.block...)
+	if y := find(blocks, "sql_driver"); y != nil {
+		db.driver = sqlDrivers[y.arg(0)]
+		v.take(y, "")
+	}
+	for _, y := range blocks {
+		if sqlDrivers[y.name()] == "" || sqlDrivers[y.name()] != db.driver {
+			continue
+		}
+		at = y
+		v.take(y, "")
+		db.set("host", y.arg(0))
+		for _, z := range y.block {
+			v.take(z, "")
+			db.set(strings.TrimPrefix(z.name(), y.name()+"_"), z.value())
+			for _, parameter := range z.block {
+				v.take(parameter, "")
+				db.set(parameter.name(), parameter.value())
+			}
+		}
+	}
+	return db, at
+}

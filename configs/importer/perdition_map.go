@@ -1,0 +1,236 @@
+package importer
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"portico/configs"
+)
+
+// perditionEntry is one line of a map: a name or a regular expression, and the server of these users.
+type perditionEntry struct {
+	line   *directive
+	name   string // or expression
+	regexp bool
+	user   string // the name at the server, if it is another
+	server *server
+}
+
+// userMap reads the map that map_library and map_library_opt name.
+func (p *perdition) userMap() error {
+	library, named := p.text("map_library", "perditiondb_gdbm"), p.options["map_library"] != nil
+	option := p.options["map_library_opt"]
+	if named && p.options["map_library"].arg(0) == "" {
+		return nil // no map
+	}
+	files := slices.Clone(p.extra)
+	switch {
+	case p.isMapLibrary(library, "posix_regex"):
+		if len(files) == 0 {
+			files = []string{p.path(p.text("map_library_opt", "popmap.re"))}
+		}
+	case p.isMapLibrary(library, "gdbm", "bdb"):
+		if len(files) == 0 {
+			files = p.textOf(p.text("map_library_opt", "popmap.gdbm.db"), named || option != nil)
+		}
+	case p.isMapLibrary(library, "mysql", "postgresql", "odbc"):
+		p.sqlMap(library, option)
+		return nil
+	case p.isMapLibrary(library, "ldap"):
+		p.ldapMap(option)
+		return nil
+	default:
+		p.decide(p.options["map_library"], "directory", "Portico has no such map. docs/directory.md lists the sources "+
+			"that it can ask")
+		if option != nil {
+			p.take(option, "")
+		}
+		return nil
+	}
+	if option != nil {
+		p.take(option, "")
+	}
+	for _, file := range files {
+		if err := p.readMap(file, p.isMapLibrary(library, "posix_regex")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// textOf returns the file with the lines that a database was made from: it stands beside the database.
+func (p *perdition) textOf(database string, needed bool) []string {
+	text := p.path(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(database, ".db"), ".gdbm"), ".bdb"))
+	if found, err := p.source.glob(text); err == nil && len(found) > 0 {
+		return []string{text}
+	}
+	if needed || p.options["outgoing_server"] == nil {
+		p.missing("directory", "the map of users is a database (%s), which portico config import cannot read. Give "+
+			"the file that it was made from behind perdition.conf, usually popmap", filepath.Base(database))
+	}
+	return nil
+}
+
+// readMap reads the lines of a map: KEY:SERVER, or EXPRESSION: SERVER.
+func (p *perdition) readMap(file string, expressions bool) error {
+	text, err := p.source.load(file)
+	if err != nil {
+		if os.IsNotExist(err) {
+			p.missing("directory", "the map of users is not there: %s. Give its name behind perdition.conf", err)
+			return nil
+		}
+		return err
+	}
+	for i, line := range strings.Split(text, "\n") {
+		x := &directive{file: p.source.short(file), line: i + 1}
+		if expressions {
+			x.words, _ = splitWords(line, false)
+			if len(x.words) > 1 {
+				x.words = []string{strings.TrimSuffix(x.words[0], ":"), x.value()}
+			}
+		} else if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			name, server, _ := strings.Cut(line, ":")
+			x.words = []string{strings.TrimSpace(name), strings.TrimSpace(server)}
+		}
+		if len(x.words) == 0 {
+			continue
+		}
+		if p.source.directives++; p.source.directives > maxDirectives {
+			return fmt.Errorf("%s: more than %d lines", x.place(), maxDirectives)
+		}
+		p.entry(x, expressions)
+	}
+	return nil
+}
+
+// entry takes over one line of a map.
+func (p *perdition) entry(x *directive, expression bool) {
+	e := perditionEntry{line: x, name: x.words[0], regexp: expression}
+	at := strings.LastIndexByte(x.arg(0), '@')
+	place := x.arg(0)[at+1:]
+	if at > 0 {
+		e.user = x.arg(0)[:at]
+	}
+	var err error
+	if e.server, err = p.mailboxServer(x, place); err != nil || e.name == "" || len(x.words) != 2 {
+		p.decide(x, "directory", "not taken over: write this user's place into the directory")
+		return
+	}
+	if !expression && strings.ContainsAny(e.name+e.user, " \t=#") {
+		p.decide(x, "directory", "not taken over: a map file has no names with such characters")
+		return
+	}
+	if expression {
+		e.name = wholeName(e.name)
+		if _, err := regexp.Compile(e.name); err != nil || len(e.name) > 1000 {
+			p.decide(x, "directory", "not taken over: Portico's regular expressions have another syntax (Go's)")
+			return
+		}
+	}
+	if e.user != "" && !p.renames() {
+		e.user = ""
+	}
+	if expression {
+		e.user = reference.ReplaceAllString(e.user, "$${$1}")
+	}
+	p.entries = append(p.entries, e)
+}
+
+// renames says whether the name in the map is the one that the mailbox server gets.
+func (p *perdition) renames() bool {
+	x := p.options["username_from_database"]
+	if x != nil {
+		p.take(x, "")
+	}
+	return x != nil
+}
+
+// wholeName makes an expression that matches a part of a name one for the whole name, as Portico's rules need it.
+func wholeName(expression string) string {
+	if strings.Contains(expression, "|") { // anchors may be of one alternative
+		return ".*(?:" + expression + ").*"
+	}
+	inner, begins := strings.CutPrefix(expression, "^")
+	inner, ends := strings.CutSuffix(inner, "$")
+	if ends && strings.HasSuffix(inner, `\`) {
+		inner, ends = inner+"$", false
+	}
+	return map[bool]string{false: ".*"}[begins] + inner + map[bool]string{false: ".*"}[ends]
+}
+
+// reference is what an expression matched: $1 in perdition, and ${1} in Portico, where a letter may follow $1.
+var reference = regexp.MustCompile(`\$([1-9])`)
+
+// writeMap makes sources of the directory of the map: a file of names, or rules. Each server has a database.
+func (p *perdition) writeMap() {
+	var lines strings.Builder
+	var rules []configs.DirectoryRule
+	for _, e := range p.entries {
+		place := p.database([]string{e.server.name}, false)
+		if e.regexp {
+			rules = append(rules, configs.DirectoryRule{Regexp: e.name, User: e.user, Database: place})
+			p.take(e.line, fmt.Sprintf("directory.sources[0].rules[%d]", len(rules)-1))
+			continue
+		}
+		fmt.Fprintf(&lines, "%s database=%s", e.name, place)
+		if e.user != "" {
+			fmt.Fprintf(&lines, " user=%s", e.user)
+		}
+		lines.WriteString("\n")
+	}
+	sources := &p.config.Directory.Sources
+	if len(rules) > 0 {
+		*sources = append(*sources, configs.DirectorySource{Rules: rules})
+		p.comment("directory.sources[0]", "The lines of %s.", p.entries[0].line.file)
+		return
+	}
+	first := p.entries[0].line
+	*sources = append(*sources, configs.DirectorySource{File: p.file(first, "users.map", lines.String(), false)})
+	p.comment("directory.sources[0]", "Made from %s: %d users.", first.file, len(p.entries))
+}
+
+// perditionReasons says why options of perdition have no counterpart.
+var perditionReasons = map[string]string{
+	"imap_capability":                 "Portico passes on what the mailbox server says",
+	"capability":                      "Portico passes on what the mailbox server says",
+	"pop_capability":                  "Portico is a proxy for IMAP only",
+	"managesieve_capability":          "Portico is a proxy for IMAP only",
+	"explicit_domain":                 "it has an effect only with add_domain",
+	"connect_relog":                   "Portico's log has one line for a sign-in and one for its end",
+	"connection_logging":              "portico log on logs the commands of chosen sessions",
+	"log_passwd":                      "Portico never logs passwords",
+	"log_facility":                    "Portico's log goes to standard error (log)",
+	"debug":                           "log.level says what Portico logs",
+	"quiet":                           "log.level says what Portico logs",
+	"pid_file":                        "systemd knows the process",
+	"username":                        "systemd starts Portico as its own user",
+	"group":                           "systemd starts Portico as its own user",
+	"no_daemon":                       "systemd knows the process",
+	"inetd_mode":                      "Portico opens its own listeners",
+	"no_lookup":                       "Portico looks names up when it connects",
+	"no_bind_banner":                  "settings.banner is the greeting",
+	"ok_line":                         "Portico passes on the mailbox server's answer",
+	"server_ok_line":                  "Portico always passes on the mailbox server's answer",
+	"server_resp_line":                "Portico always passes on the mailbox server's answer",
+	"tcp_keepalive":                   "Portico always does it (keepalive_idle)",
+	"config_file":                     "it names this file",
+	"username_from_database":          "no entry of the map names another user",
+	"ssl_ca_path":                     "ca is one file: join the certificates of the folder",
+	"ssl_dh_params_file":              "Portico's TLS library uses no such parameters",
+	"ssl_cert_verify_depth":           "Portico's TLS library bounds the chain",
+	"ssl_listen_ciphers":              "Portico's TLS library has safe ciphers only",
+	"ssl_outgoing_ciphers":            "Portico's TLS library has safe ciphers only",
+	"ssl_no_client_cert_verify":       "Portico asks clients for no certificate",
+	"ssl_passphrase_fd":               "Portico reads keys without a pass phrase: store the key without one",
+	"ssl_passphrase_file":             "Portico reads keys without a pass phrase: store the key without one",
+	"ssl_outgoing_min_proto_version":  "Portico needs TLS 1.2 or newer from mailbox servers",
+	"ssl_listen_max_proto_version":    "Portico has TLS 1.2 and 1.3",
+	"ssl_outgoing_max_proto_version":  "Portico has TLS 1.2 and 1.3",
+	"ssl_listen_compression":          "TLS compression is not safe, and Portico does not have it",
+	"ssl_outgoing_compression":        "TLS compression is not safe, and Portico does not have it",
+	"ssl_no_cipher_server_preference": "Portico's TLS library chooses the cipher",
+}
