@@ -132,13 +132,6 @@ func (a *apiCommand) printSettings(cmd *cobra.Command, states []admin.SettingSta
 	return a.print(cmd, states, rows)
 }
 
-// newConfig returns the commands about the configuration file.
-func newConfig() *cobra.Command {
-	return group(&cobra.Command{Use: "config",
-		Short: "Compare the settings in the configuration file with those in effect"},
-		newConfigDiff())
-}
-
 func newConfigDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff",

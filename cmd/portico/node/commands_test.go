@@ -19,7 +19,7 @@ import (
 // TestDemoFailsOver does, or replace the process that answers, as TestUpgrade does.
 var commandsWithoutResults = []string{
 	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "bench profile from-log",
-	"man", "token new", "service upgrade", "help", "completion bash",
+	"man", "token new", "service upgrade", "config import", "help", "completion bash",
 	"completion fish", "completion powershell", "completion zsh",
 }
 
