@@ -39,6 +39,7 @@ var bans = []struct{ from, to, why string }{
 	{"portico/configs/importer", "database/sql", "it asks nobody"},
 	{"portico/configs/suggest", "portico/...", "it knows words alone"},
 	{"portico/configs/store", "portico/...", "it keeps keys and bytes and does not know what they mean"},
+	{"portico/configs/store", "go.etcd.io/etcd/...", "who keeps all on one node carries no client of etcd along"},
 
 	{"portico/proxy/wire", "portico/...", "the grammar stands on its own"},
 	{"portico/proxy/wire", "net", "it reads and writes through io: tests need no socket"},

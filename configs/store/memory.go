@@ -64,29 +64,64 @@ func (m *memory) List(ctx context.Context, prefix string) ([]Entry, error) {
 }
 
 func (m *memory) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
-	if key == "" || len(key) > MaxKey || len(value) > MaxValue {
-		return 0, fmt.Errorf("%w: key of %d bytes, value of %d", ErrInvalid, len(key), len(value))
-	}
-	return m.change(ctx, revision, Change{Entry: Entry{Key: key, Value: bytesOf(value)}})
+	return memoryWriter{m: m}.CompareAndSet(ctx, key, revision, value)
 }
 
 func (m *memory) Delete(ctx context.Context, key string, revision uint64) error {
+	return memoryWriter{m: m}.Delete(ctx, key, revision)
+}
+
+func (m *memory) While(key string, revision uint64) Writer {
+	return memoryWriter{m, &demand{key, revision}}
+}
+
+// memoryWriter changes entries while a demand is met.
+type memoryWriter struct {
+	m     *memory
+	while *demand // nil for none
+}
+
+// demand is that a key has a revision.
+type demand struct {
+	key      string
+	revision uint64
+}
+
+func (w memoryWriter) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	if err := CheckBounds(key, value); err != nil {
+		return 0, err
+	}
+	return w.m.change(ctx, w.while, revision, Change{Entry: Entry{Key: key, Value: bytesOf(value)}})
+}
+
+func (w memoryWriter) Delete(ctx context.Context, key string, revision uint64) error {
 	if revision == 0 { // this would delete what does not exist
 		return fmt.Errorf("%w: %q", ErrConflict, key)
 	}
-	_, err := m.change(ctx, revision, Change{Entry: Entry{Key: key}, Deleted: true})
+	_, err := w.m.change(ctx, w.while, revision, Change{Entry: Entry{Key: key}, Deleted: true})
 	return err
 }
 
-// change commits and then publishes one change. Only the holder of writing changes entries, so the comparison is still
-// valid after the commit.
-func (m *memory) change(ctx context.Context, revision uint64, c Change) (uint64, error) {
+// CheckBounds returns ErrInvalid for a key or value that no store takes.
+func CheckBounds(key string, value []byte) error {
+	if key == "" || len(key) > MaxKey || len(value) > MaxValue {
+		return fmt.Errorf("%w: key of %d bytes, value of %d", ErrInvalid, len(key), len(value))
+	}
+	return nil
+}
+
+// change commits and then publishes one change. Only the holder of writing changes entries, so the comparisons are
+// still valid after the commit.
+func (m *memory) change(ctx context.Context, while *demand, revision uint64, c Change) (uint64, error) {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 
 	m.mu.RLock()
 	err := m.usable(ctx)
 	current := m.entries[c.Key].Revision
+	if d := while; d != nil && err == nil && m.entries[d.key].Revision != d.revision {
+		err = fmt.Errorf("%w: %q is at revision %d, not %d", ErrLost, d.key, m.entries[d.key].Revision, d.revision)
+	}
 	c.Revision = m.revision + 1
 	m.mu.RUnlock()
 	if err != nil {

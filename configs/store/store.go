@@ -2,7 +2,7 @@
 // states, overrides, log rules.
 // It handles keys and bytes and does not know their meaning. The data is small (thousands of entries), so all of it is
 // in memory and reads never touch the disk. A write returns when it is safely stored. [Open] keeps a store in a file;
-// [Memory] keeps it in memory only.
+// [Memory] keeps it in memory only; package etcdstore shares it between nodes.
 package store
 
 import (
@@ -17,17 +17,26 @@ type Store interface {
 	Get(ctx context.Context, key string) (Entry, error)
 	// List returns the entries whose key begins with prefix, sorted by key.
 	List(ctx context.Context, prefix string) ([]Entry, error)
-	// CompareAndSet stores value if the key still has the given revision (0: the key must not exist), and returns the
-	// new revision. Otherwise the error is ErrConflict.
-	CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error)
-	// Delete removes the key if it still has the given revision. Otherwise the error is ErrConflict.
-	Delete(ctx context.Context, key string, revision uint64) error
+	Writer
 	// Watch sends all entries under prefix as its first batch, which may be empty, and then the changes. A slow
 	// receiver gets only the latest state of each key and never delays a writer. The channel is closed when ctx ends
 	// or the store closes.
 	Watch(ctx context.Context, prefix string) (<-chan []Change, error)
+	// While returns this store, with the further demand that its writes only happen while another key has the given
+	// revision (0: while it does not exist). Otherwise their error is ErrLost. It is not closed by itself.
+	While(key string, revision uint64) Writer
 	// Close ends all watches and closes the file. Later calls return ErrClosed.
 	Close() error
+}
+
+// Writer is what a Store has to change entries.
+type Writer interface {
+	// CompareAndSet stores value if the key still has the given revision (0: the key must not exist), and returns the
+	// new revision. Otherwise the error is ErrConflict. After an error that is none of this package's, the value may
+	// have been stored.
+	CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error)
+	// Delete removes the key if it still has the given revision. Otherwise the error is ErrConflict.
+	Delete(ctx context.Context, key string, revision uint64) error
 }
 
 // Entry is one key with its value.
@@ -53,6 +62,7 @@ const (
 var (
 	ErrNotFound = errors.New("store: no such key")
 	ErrConflict = errors.New("store: the entry has changed since it was read")
+	ErrLost     = errors.New("store: another entry, on which the change depends, has changed")
 	ErrClosed   = errors.New("store: closed")
 	ErrInvalid  = errors.New("store: key or value out of bounds")
 	ErrLocked   = errors.New("another Portico is running with this data_dir")

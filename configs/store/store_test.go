@@ -95,6 +95,25 @@ func TestCompareAndSet(t *testing.T) {
 	})
 }
 
+func TestWhile(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		ctx := t.Context()
+		first := set(t, s, "a", 0, "one")
+		_, err := s.While("a", first).CompareAndSet(ctx, "b", 0, []byte("x"))
+		wantErr(t, err, nil)
+		second := set(t, s, "a", first, "two")
+		_, err = s.While("a", first).CompareAndSet(ctx, "c", 0, nil)
+		wantErr(t, err, ErrLost)
+		b, err := s.Get(ctx, "b")
+		wantErr(t, err, nil)
+		wantErr(t, s.While("a", first).Delete(ctx, "b", b.Revision), ErrLost)
+		wantErr(t, s.While("a", second).Delete(ctx, "b", 0), ErrConflict)
+		wantErr(t, s.While("a", second).Delete(ctx, "b", b.Revision), nil)
+		_, err = s.While("none", 0).CompareAndSet(ctx, "c", 0, nil)
+		wantErr(t, err, nil)
+	})
+}
+
 func TestBounds(t *testing.T) {
 	each(t, func(t *testing.T, s Store) {
 		for _, key := range []string{"", strings.Repeat("k", MaxKey+1)} {

@@ -1,0 +1,52 @@
+package backendtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// StartEtcd starts the members of an etcd, without TLS, and returns when all listen. Each is a Daemon whose folder
+// "data" has what it stores. The caller must Close them. The error is a *MissingError if the system has none.
+func StartEtcd(ctx context.Context, members int) (all []*Daemon, err error) {
+	peers, err := FreePorts(members)
+	if err != nil {
+		return nil, err
+	}
+	var cluster []string
+	for i := range members {
+		d, _, err := newDaemon("etcd", "etcd")
+		if err != nil {
+			return nil, errors.Join(err, closeAll(all))
+		}
+		d.fast = true
+		all = append(all, d)
+		cluster = append(cluster, fmt.Sprintf("m%d=http://127.0.0.1:%s", i, peers[i]))
+	}
+	started := make([]error, members)
+	var work sync.WaitGroup
+	for i, d := range all {
+		d.args = []string{"--name", fmt.Sprintf("m%d", i), "--data-dir", filepath.Join(d.Dir, "data"),
+			"--listen-client-urls", "http://" + d.Address, "--advertise-client-urls", "http://" + d.Address,
+			"--listen-peer-urls", "http://127.0.0.1:" + peers[i],
+			"--initial-advertise-peer-urls", "http://127.0.0.1:" + peers[i],
+			"--initial-cluster", strings.Join(cluster, ","), "--initial-cluster-token", filepath.Base(all[0].Dir),
+			"--log-level", "error", "--logger", "zap"}
+		work.Go(func() { started[i] = d.Start(ctx) })
+	}
+	work.Wait()
+	if err := errors.Join(started...); err != nil {
+		return nil, errors.Join(err, closeAll(all))
+	}
+	return all, nil
+}
+
+func closeAll(daemons []*Daemon) (err error) {
+	for _, d := range daemons {
+		err = errors.Join(err, d.Close())
+	}
+	return err
+}

@@ -1,0 +1,54 @@
+package etcdstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Hold keeps an entry that goes away by itself when its writer has been silent for ttl, at least a second; etcd decides
+// by its own clock, so nothing that must be safe may depend on it. The entry must not exist. Hold keeps it until ctx
+// ends, and then removes it. lost is closed when the entry is gone.
+func (s *Store) Hold(ctx context.Context, key string, value []byte,
+	ttl time.Duration) (lost <-chan struct{}, err error) {
+	asked, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	lease, err := s.client.Grant(asked, int64(max(ttl, time.Second)/time.Second))
+	if err != nil {
+		return nil, s.why(ctx, err)
+	}
+	op := clientv3.OpPut(s.prefix+key, string(value), clientv3.WithLease(lease.ID))
+	if _, err := (writer{s, nil}).change(ctx, key, 0, op); err != nil {
+		s.revoke(lease.ID)
+		return nil, err
+	}
+	renewed, end := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, end)
+	renewals, err := s.client.KeepAlive(renewed, lease.ID)
+	if err != nil {
+		end()
+		s.revoke(lease.ID)
+		return nil, fmt.Errorf("etcd: %w", err)
+	}
+	gone := make(chan struct{})
+	s.running.Go(func() {
+		defer close(gone)
+		defer end()
+		defer stop()
+		for range renewals { // ends when ctx does, or when the lease has run out
+		}
+		if renewed.Err() != nil {
+			s.revoke(lease.ID)
+		}
+	})
+	return gone, nil
+}
+
+// revoke removes what a lease holds, if etcd is there; else it goes away by itself.
+func (s *Store) revoke(lease clientv3.LeaseID) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	s.client.Revoke(ctx, lease)
+}

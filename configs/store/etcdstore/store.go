@@ -1,0 +1,234 @@
+// Package etcdstore keeps a store in etcd, so that all nodes of a site have the same. Each node holds a copy in memory,
+// which follows etcd: reading neither waits nor fails while etcd is away, and shows what was known last. Writing
+// compares in etcd itself, so a node whose copy is behind changes nothing by mistake.
+//
+// It handles keys and bytes and does not know their meaning.
+package etcdstore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"portico/configs/store"
+)
+
+// Options say where etcd is. Endpoints and Prefix are needed.
+type Options struct {
+	Endpoints []string    // https://HOST:PORT
+	Prefix    string      // all keys begin with it and a slash
+	TLS       *tls.Config // nil for none
+	User      string      // "" for none
+	Password  string
+	Timeout   time.Duration // bounds each call; 0 for DefaultTimeout
+	// Changed is called when the state changes, never two calls at a time. It may be nil.
+	Changed func(State)
+}
+
+// DefaultTimeout is how long a call waits for etcd.
+const DefaultTimeout = 5 * time.Second
+
+// dialTime bounds a connection to a member, and how long a lease that was never renewed counts as held.
+const dialTime = 2 * time.Second
+
+// State is how a store stands to etcd.
+type State struct {
+	Err   error     // why it cannot follow etcd; nil if it does
+	Since time.Time // when that began
+}
+
+// Errors beside those of package store.
+var (
+	// ErrAway means that etcd does not answer, or has no leader. A change that was asked for may have been made.
+	ErrAway = errors.New("etcd cannot be reached")
+	// ErrRestored means that etcd is an older one than before: it was restored from a backup, or is another etcd.
+	// Nothing is followed or written until it is the old one again, or Portico has been told to start afresh.
+	ErrRestored = errors.New("etcd lacks changes that this node knows: restored from a backup, or another one")
+)
+
+// Store is a store in etcd. It is safe for concurrent use.
+type Store struct {
+	client  *clientv3.Client
+	prefix  string
+	timeout time.Duration
+	seen    *store.Replica
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	cluster  uint64        // etcd's own number of itself; 0 before the first answer
+	revision uint64        // of etcd, up to which seen has all
+	moved    chan struct{} // closed and made anew when revision changes, or following ends
+	state    State
+	changed  func(State)
+	calling  sync.Mutex // held while changed runs
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open connects to etcd and reads all entries. ctx bounds that. If etcd does not answer, the error is ErrAway.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	timeout := o.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	client, err := clientv3.New(clientv3.Config{Endpoints: o.Endpoints, TLS: o.TLS, Username: o.User,
+		Password: o.Password, DialTimeout: dialTime, DialKeepAliveTime: timeout, DialKeepAliveTimeout: timeout,
+		PermitWithoutStream: true, Logger: zap.NewNop(), Context: context.WithoutCancel(ctx)})
+	if err != nil {
+		return nil, fmt.Errorf("etcd: %w", err)
+	}
+	s := &Store{client: client, prefix: o.Prefix + "/", timeout: timeout, seen: store.NewReplica(),
+		moved: make(chan struct{}), state: State{Since: time.Now()}, changed: o.Changed}
+	if s.changed == nil {
+		s.changed = func(State) {}
+	}
+	if err := s.load(ctx); err != nil {
+		client.Close()
+		return nil, err
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.running.Go(func() { s.follow(s.ctx) })
+	return s, nil
+}
+
+// Get implements store.Store from memory.
+func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
+	return s.seen.Get(ctx, key)
+}
+
+// List implements store.Store from memory.
+func (s *Store) List(ctx context.Context, prefix string) ([]store.Entry, error) {
+	return s.seen.List(ctx, prefix)
+}
+
+// Watch implements store.Store.
+func (s *Store) Watch(ctx context.Context, prefix string) (<-chan []store.Change, error) {
+	return s.seen.Watch(ctx, prefix)
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	err := s.seen.Close()
+	if err == nil {
+		s.stop()
+		s.running.Wait()
+		s.client.Close() // its error is that it has ended
+	}
+	return err
+}
+
+// CompareAndSet implements store.Store. It returns when this node has seen the change too.
+func (s *Store) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	return writer{s, nil}.CompareAndSet(ctx, key, revision, value)
+}
+
+// Delete implements store.Store.
+func (s *Store) Delete(ctx context.Context, key string, revision uint64) error {
+	return writer{s, nil}.Delete(ctx, key, revision)
+}
+
+// While implements store.Store.
+func (s *Store) While(key string, revision uint64) store.Writer {
+	return writer{s, []clientv3.Cmp{s.at(key, revision)}}
+}
+
+// at compares the revision of a key; etcd has 0 for one that does not exist, as we have.
+func (s *Store) at(key string, revision uint64) clientv3.Cmp {
+	return clientv3.Compare(clientv3.ModRevision(s.prefix+key), "=", int64(revision))
+}
+
+// writer changes entries of a store under further conditions.
+type writer struct {
+	s     *Store
+	while []clientv3.Cmp
+}
+
+// CompareAndSet implements store.Writer.
+func (w writer) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	if err := store.CheckBounds(key, value); err != nil {
+		return 0, err
+	}
+	return w.change(ctx, key, revision, clientv3.OpPut(w.s.prefix+key, string(value)))
+}
+
+// Delete implements store.Writer.
+func (w writer) Delete(ctx context.Context, key string, revision uint64) error {
+	if revision == 0 { // this would delete what does not exist
+		return fmt.Errorf("%w: %q", store.ErrConflict, key)
+	}
+	_, err := w.change(ctx, key, revision, clientv3.OpDelete(w.s.prefix+key))
+	return err
+}
+
+func (w writer) change(ctx context.Context, key string, revision uint64, op clientv3.Op) (uint64, error) {
+	s := w.s
+	if _, err := s.seen.List(ctx, "\x00"); err != nil { // closed, or ctx has ended
+		return 0, err
+	}
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	asked, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	before := s.upTo()
+	result, err := s.client.Txn(asked).If(append(w.while, s.at(key, revision))...).Then(op).
+		Else(clientv3.OpGet(s.prefix+key, clientv3.WithKeysOnly())).Commit()
+	if err != nil {
+		return 0, s.why(ctx, err)
+	}
+	if err := s.known(result.Header, before); err != nil {
+		return 0, err
+	}
+	if !result.Succeeded {
+		at := uint64(0)
+		if found := result.Responses[0].GetResponseRange().GetKvs(); len(found) > 0 {
+			at = uint64(found[0].ModRevision)
+		}
+		if at == revision {
+			return 0, fmt.Errorf("%w: %q was not changed", store.ErrLost, key)
+		}
+		return 0, fmt.Errorf("%w: %q is at revision %d, not %d", store.ErrConflict, key, at, revision)
+	}
+	made := uint64(result.Header.Revision)
+	return made, s.await(asked, made)
+}
+
+// await returns when this node has seen all changes up to a revision.
+func (s *Store) await(ctx context.Context, revision uint64) error {
+	for {
+		s.mu.Lock()
+		seen, moved := s.revision, s.moved
+		s.mu.Unlock()
+		if seen >= revision {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the change is made, but this node has not seen it yet", ErrAway)
+		}
+	}
+}
+
+// why gives the errors of etcd's client words: ctx is the caller's.
+func (s *Store) why(ctx context.Context, err error) error {
+	var known rpctypes.EtcdError
+	switch {
+	case errors.Is(err, ErrRestored):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &known) && !errors.Is(err, rpctypes.ErrNoLeader) && !errors.Is(err, rpctypes.ErrTimeout):
+		return fmt.Errorf("etcd: %w", err)
+	}
+	return fmt.Errorf("%w: %w", ErrAway, err)
+}

@@ -1,0 +1,324 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+	"portico/configs/store"
+)
+
+// startEtcd starts the members of an etcd. They end with the test.
+func startEtcd(t *testing.T, members int) (all []*backendtest.Daemon, endpoints []string) {
+	t.Helper()
+	all, err := backendtest.StartEtcd(t.Context(), members)
+	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
+		testkit.Lack(t, err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range all {
+		t.Cleanup(func() { d.Close() })
+		endpoints = append(endpoints, "http://"+d.Address)
+	}
+	return all, endpoints
+}
+
+// node opens the store of another node. It is closed with the test.
+func node(t *testing.T, endpoints []string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico/" + t.Name(),
+		Timeout: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func set(t *testing.T, s store.Store, key string, revision uint64, value string) uint64 {
+	t.Helper()
+	r, err := s.CompareAndSet(t.Context(), key, revision, []byte(value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func wantErr(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("error is %v, want %v", err, want)
+	}
+}
+
+// has says whether a store shows a value.
+func has(s store.Store, key, value string) bool {
+	e, err := s.Get(context.Background(), key)
+	return err == nil && string(e.Value) == value
+}
+
+// One node's changes are another's at once, and of two that change the same entry one fails.
+func TestTwoNodes(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, endpoints := startEtcd(t, 1)
+	a, b := node(t, endpoints), node(t, endpoints)
+	ctx := t.Context()
+	changes, err := b.Watch(ctx, "active/")
+	wantErr(t, err, nil)
+	if first := <-changes; len(first) != 0 {
+		t.Errorf("at first: %v", first)
+	}
+	first := set(t, a, "active/db1", 0, "mbx1")
+	want := []store.Change{{Entry: store.Entry{Key: "active/db1", Value: []byte("mbx1"), Revision: first}}}
+	if got := <-changes; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	second := set(t, b, "active/db1", first, "mbx2")
+	_, err = a.CompareAndSet(ctx, "active/db1", first, []byte("mbx3"))
+	wantErr(t, err, store.ErrConflict)
+	wantErr(t, a.Delete(ctx, "active/db1", first), store.ErrConflict)
+	wantErr(t, a.Delete(ctx, "active/db1", 0), store.ErrConflict)
+	wantErr(t, a.Delete(ctx, "active/db1", second), nil)
+	if _, err := a.Get(ctx, "active/db1"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a node does not see its own change: %v", err)
+	}
+	testkit.Eventually(t, "the other node has followed", func() bool {
+		found, err := b.List(ctx, "")
+		return err == nil && len(found) == 0
+	})
+	if third := set(t, a, "active/db1", 0, "mbx1"); third <= second {
+		t.Errorf("revision %d comes after %d", third, second)
+	}
+	for i, r := 0, uint64(0); i < 100; i++ {
+		if r = set(t, a, "own", r, fmt.Sprint(i)); !has(a, "own", fmt.Sprint(i)) {
+			t.Fatalf("change %d: a node does not see what it has changed", i)
+		}
+	}
+	for _, key := range []string{"", strings.Repeat("k", store.MaxKey+1)} {
+		_, err := a.CompareAndSet(ctx, key, 0, nil)
+		wantErr(t, err, store.ErrInvalid)
+	}
+	large := strings.Repeat("v", store.MaxValue)
+	set(t, a, "large", 0, large)
+	testkit.Eventually(t, "the largest value", func() bool { return has(b, "large", large) })
+	wantErr(t, a.Close(), nil)
+	wantErr(t, a.Close(), store.ErrClosed)
+	_, err = a.CompareAndSet(ctx, "a", 0, nil)
+	wantErr(t, err, store.ErrClosed)
+}
+
+// A write that depends on another entry happens only while that is as it was.
+func TestWhile(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, endpoints := startEtcd(t, 1)
+	s := node(t, endpoints)
+	ctx := t.Context()
+	boot := set(t, s, "nodes/mx1", 0, "boot 1")
+	_, err := s.While("nodes/mx1", boot).CompareAndSet(ctx, "acks/1", 0, nil)
+	wantErr(t, err, nil)
+	again := set(t, s, "nodes/mx1", boot, "boot 2")
+	_, err = s.While("nodes/mx1", boot).CompareAndSet(ctx, "acks/2", 0, nil)
+	wantErr(t, err, store.ErrLost)
+	_, err = s.While("nodes/mx1", again).CompareAndSet(ctx, "acks/1", 0, nil)
+	wantErr(t, err, store.ErrConflict)
+	_, err = s.While("nodes/mx2", 0).CompareAndSet(ctx, "acks/3", 0, nil)
+	wantErr(t, err, nil)
+}
+
+// No addition of several nodes is lost, nor made twice, while a member of etcd dies.
+func TestCounting(t *testing.T) {
+	testkit.NoLeaks(t)
+	members, endpoints := startEtcd(t, 3)
+	const rounds = 15
+	var made, unknown atomic.Int64
+	var work sync.WaitGroup
+	for range 3 {
+		s := node(t, endpoints)
+		work.Go(func() {
+			for range rounds {
+				add(t, s, &made, &unknown)
+			}
+		})
+	}
+	testkit.Eventually(t, "some are made", func() bool { return made.Load() > rounds })
+	if err := members[0].Stop(); err != nil {
+		t.Fatal(err)
+	}
+	work.Wait()
+	var n int64
+	e, err := node(t, endpoints).Get(t.Context(), "n")
+	if fmt.Sscan(string(e.Value), &n); err != nil || n < made.Load() || n > made.Load()+unknown.Load() {
+		t.Errorf("counted %d, %v: %d were made, and %d of which nobody knows", n, err, made.Load(), unknown.Load())
+	}
+}
+
+// add adds 1 to n.
+func add(t *testing.T, s store.Store, made, unknown *atomic.Int64) {
+	for {
+		n := 0
+		e, err := s.Get(t.Context(), "n")
+		if err == nil {
+			fmt.Sscan(string(e.Value), &n)
+		}
+		switch _, err := s.CompareAndSet(t.Context(), "n", e.Revision, fmt.Append(nil, n+1)); {
+		case err == nil:
+			made.Add(1)
+			return
+		case errors.Is(err, ErrAway):
+			unknown.Add(1)
+			return
+		case !errors.Is(err, store.ErrConflict):
+			t.Error(err)
+			return
+		}
+	}
+}
+
+// While etcd is away, what was known last is there, and changes are refused. Then everything is followed, also what has
+// changed meanwhile and what etcd no longer knows step by step.
+func TestAway(t *testing.T) {
+	testkit.NoLeaks(t)
+	members, endpoints := startEtcd(t, 1)
+	states := make(chan State, 10)
+	s, err := Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico", Timeout: time.Second,
+		Changed: func(state State) { states <- state }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	a := set(t, s, "a", 0, "1")
+	b := set(t, s, "b", 0, "1")
+	if err := members[0].Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CompareAndSet(t.Context(), "a", a, []byte("2")); !errors.Is(err, ErrAway) {
+		t.Errorf("written while etcd is away: %v", err)
+	}
+	if state := <-states; !errors.Is(state.Err, ErrAway) || !has(s, "b", "1") {
+		t.Errorf("state %+v", state)
+	}
+	if err := members[0].Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if state := <-states; state.Err != nil || s.State().Err != nil {
+		t.Errorf("state %+v", state)
+	}
+	testkit.Eventually(t, "changes are possible", func() bool {
+		return s.Delete(t.Context(), "b", b) == nil
+	})
+	if _, err := Open(t.Context(), Options{Endpoints: []string{"http://127.0.0.1:1"}, Prefix: "/p",
+		Timeout: 100 * time.Millisecond}); !errors.Is(err, ErrAway) {
+		t.Errorf("opened without etcd: %v", err)
+	}
+}
+
+// What has changed while this node did not hear of it is taken in as it is, though etcd has forgotten the steps.
+func TestCompacted(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, endpoints := startEtcd(t, 1)
+	s, other := node(t, endpoints), node(t, endpoints)
+	kept, gone := set(t, s, "kept", 0, "1"), set(t, s, "gone", 0, "1")
+	changes, err := s.Watch(t.Context(), "")
+	wantErr(t, err, nil)
+	<-changes
+	s.stop() // following, as if the connection were away
+	s.running.Wait()
+	set(t, other, "kept", kept, "2")
+	set(t, other, "new", 0, "3")
+	wantErr(t, other.Delete(t.Context(), "gone", gone), nil)
+	if _, err := other.client.Compact(t.Context(), int64(other.upTo())); err != nil {
+		t.Fatal(err)
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.running.Go(func() { s.follow(s.ctx) })
+	seen := map[string]string{}
+	for len(seen) < 3 {
+		for _, c := range <-changes {
+			seen[c.Key] = string(c.Value)
+			if c.Deleted {
+				seen[c.Key] = "deleted"
+			}
+		}
+	}
+	if want := map[string]string{"kept": "2", "new": "3", "gone": "deleted"}; !reflect.DeepEqual(seen, want) {
+		t.Errorf("%v, want %v", seen, want)
+	}
+}
+
+// An etcd that was restored from an older backup is not followed, and nothing is written to it.
+func TestRestored(t *testing.T) {
+	testkit.NoLeaks(t)
+	testkit.Need(t, "cp")
+	members, endpoints := startEtcd(t, 1)
+	s := node(t, endpoints)
+	a := set(t, s, "a", 0, "1")
+	etcd := members[0]
+	data, backup := filepath.Join(etcd.Dir, "data"), filepath.Join(t.TempDir(), "data")
+	swap := func(from, to string) {
+		t.Helper()
+		if err := errors.Join(etcd.Stop(), os.RemoveAll(to)); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := etcd.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swap(data, backup)
+	var b uint64
+	testkit.Eventually(t, "etcd is there again", func() (made bool) {
+		revision, err := s.CompareAndSet(t.Context(), "a", a, []byte("2"))
+		if err == nil {
+			b = revision
+		}
+		return err == nil || has(s, "a", "2")
+	})
+	for i := range 3 {
+		set(t, s, fmt.Sprint("more", i), 0, "")
+	}
+	swap(backup, data)
+	testkit.Eventually(t, "it is noticed", func() bool { return errors.Is(s.State().Err, ErrRestored) })
+	if _, err := s.CompareAndSet(t.Context(), "a", b, []byte("3")); !errors.Is(err, ErrRestored) {
+		t.Errorf("written: %v", err)
+	}
+	if !has(s, "a", "2") || !has(s, "more2", "") {
+		t.Error("it was followed")
+	}
+}
+
+// A presence is there while its node is, and gone soon after.
+func TestPresence(t *testing.T) {
+	testkit.NoLeaks(t)
+	members, endpoints := startEtcd(t, 1)
+	a, b := node(t, endpoints), node(t, endpoints)
+	ctx, leave := context.WithCancel(t.Context())
+	lost, err := a.Hold(ctx, "present/a", []byte("here"), time.Second)
+	wantErr(t, err, nil)
+	_, err = b.Hold(ctx, "present/a", nil, time.Second)
+	wantErr(t, err, store.ErrConflict)
+	testkit.Eventually(t, "it is seen", func() bool { return has(b, "present/a", "here") })
+	leave()
+	<-lost
+	testkit.Eventually(t, "it is gone", func() bool { return !has(b, "present/a", "here") })
+	lost, err = b.Hold(t.Context(), "present/b", nil, time.Second)
+	wantErr(t, err, nil)
+	if err := members[0].Stop(); err != nil {
+		t.Fatal(err)
+	}
+	<-lost
+}
