@@ -92,7 +92,8 @@ func (a *Access) certificateOf(r *http.Request) string {
 }
 
 // hostAllowed refuses names that are not ours: a web page whose own name was made to resolve to loopback could
-// otherwise read all there is, through its visitor's browser.
+// otherwise read all there is, through its visitor's browser. Such a page has no token, so who shows one may use any
+// name: Prometheus asks a Pod by its address.
 func (a *Access) hostAllowed(hostPort string) bool {
 	host := hostPort
 	if h, _, err := net.SplitHostPort(hostPort); err == nil {
@@ -117,7 +118,7 @@ func (d *endpoint) guard(next http.Handler) http.Handler {
 		}
 		access := d.server.access.Load()
 		by := d.callerOf(r, access)
-		misdirected := !d.socket && !access.hostAllowed(r.Host)
+		misdirected := !d.socket && !by.token && !access.hostAllowed(r.Host)
 		if misdirected {
 			by.may = MayNothing
 		}

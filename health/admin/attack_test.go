@@ -107,9 +107,9 @@ func TestRefusedRequests(t *testing.T) {
 		{"GET /nodes%2Fmx2/livez", []string{reads}, 403},
 		{"GET /nodes/..%2F..%2Fmetrics", []string{reads}, 403},
 
-		{"GET /metrics", []string{changes, "Host: rebound.example.com"}, 421},
-		{"POST " + unblock, []string{changes, "Host: localhost.example.com"}, 421},
-		{"POST http://rebound.example.com" + unblock, []string{changes}, 421},
+		{"GET /metrics", []string{"Authorization: Bearer wrong", "Host: rebound.example.com"}, 421},
+		{"POST " + unblock, []string{"Host: localhost.example.com"}, 421},
+		{"POST http://rebound.example.com" + unblock, nil, 421},
 
 		{"POST " + unblock, []string{changes, "Sec-Fetch-Site: cross-site"}, 403},
 		{"POST " + unblock, []string{changes, "Origin: https://evil.example"}, 403},

@@ -30,6 +30,7 @@ type caller struct {
 	from  string
 	known bool // who is proven: by a token, a certificate or the kernel
 	owner bool // Portico's own user or root, proven by the kernel
+	token bool // known by a token
 	may   Right
 }
 
@@ -93,7 +94,7 @@ func (d *endpoint) callerOf(r *http.Request, a *Access) *caller {
 	expired := token != nil && !token.Expires.IsZero() && !time.Now().Before(token.Expires)
 	switch {
 	case token != nil && !expired:
-		c.who, c.known, c.may = "token "+token.Name, true, token.May
+		c.who, c.known, c.token, c.may = "token "+token.Name, true, true, token.May
 	case certificate != "":
 		c.who, c.known, c.may = "certificate "+certificate, true, max(c.may, a.Certificates[certificate])
 	case expired:

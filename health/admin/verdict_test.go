@@ -29,8 +29,9 @@ func TestVerdicts(t *testing.T) {
 			host, with string
 			body       string
 		}{
-			{closed, "localhost", "", word}, {closed, "10.0.0.7:8143", "", word}, {closed, "10.0.0.7", token, word},
-			{closed, "localhost", "wrong", word}, {closed, "localhost", readToken, word + reasons},
+			{closed, "localhost", "", word}, {closed, "10.0.0.7:8143", "", word},
+			{closed, "localhost", "wrong", word}, {closed, "10.0.0.7", "wrong", word},
+			{closed, "localhost", readToken, word + reasons}, {closed, "10.0.0.7", token, word + reasons},
 			{loopback, "localhost", "", word + reasons}, {loopback, "rebound.example.com", "", word},
 		} {
 			if status, body, _ := c.of.get(t, "http", c.host, path, c.with); status != want || body != c.body {
