@@ -135,7 +135,9 @@ func (of *generation) follow(conn *handover.Conn) {
 	of.mu.Unlock()
 	close(of.gone)
 	of.g.server.Reserve(proxy.Places{}.Minus(held))
-	of.g.log.Info().Int("process", of.pid).Msg("an earlier process has ended")
+	if of.ctx.Err() == nil {
+		of.g.log.Info().Int("process", of.pid).Msg("an earlier process has ended")
+	}
 }
 
 // hear takes messages in until the connection ends, or nothing has come for too long.

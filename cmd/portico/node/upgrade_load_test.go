@@ -22,10 +22,11 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// How large the test of upgrades under load is. A busy node has 50, 5000 and 2000.
+// How large the test of upgrades under load is. A busy node has 50, 5000 and 2000, a pause of 2s.
 var (
 	inARow     = flag.Int("upgrades", 4, "upgrades one after the other")
 	openAtOnce = flag.Int("open", 20, "sessions of all kinds that stay open")
+	pause      = flag.Duration("pause", 0, "time between two upgrades")
 	newRate    = flag.Int("rate", 0, "new sessions a second; 0 for as many as eight clients make")
 )
 
@@ -67,6 +68,7 @@ var longKinds = []longKind{
 		return s.says(fmt.Sprintf("l APPEND INBOX {%d}\r\n", literalSize), "+ ")
 	}, continues: func(s *longSession) error {
 		s.sent++
+		s.conn.SetDeadline(time.Now().Add(testkit.Patience))
 		_, err := io.WriteString(s.conn, "x")
 		return err
 	}, end: func(s *longSession) error {
@@ -217,7 +219,9 @@ func TestUpgradesUnderLoad(t *testing.T) {
 	serverTLS, _ := testkit.TLS(t)
 	u.server = testkit.Serve(t, backendtest.NewSink(nil))
 	secure := testkit.Serve(t, backendtest.NewSink(serverTLS))
-	u.configure(t, "settings: {login_type: plain_text_login, max_connections_per_user: 100000}\nrouting: hash\n")
+	u.configure(t, "settings: {login_type: plain_text_login, max_connections_per_user: 100000}\n"+
+		"directory: {sources: [{rules: [{match: tls, database: db2}, {match: idle, database: db2}, "+
+		"{match: '*', database: db1}]}]}\n")
 	u.replace(t, "mailbox_servers: {", fmt.Sprintf("mailbox_servers: {mbx2: {address: %q, tls: implicit, "+
 		"insecure_skip_verify: true}, ", secure))
 	u.replace(t, "databases: {", "databases: {db2: {copies: [mbx2]}, ")
@@ -251,6 +255,7 @@ func TestUpgradesUnderLoad(t *testing.T) {
 			}
 		}
 		testkit.Eventually(t, "clients are served", func() bool { return storm.served() > before+20 })
+		time.Sleep(*pause)
 	}
 	took := storm.end(t)
 	for _, s := range open {

@@ -80,7 +80,8 @@ func (u *upgradable) start(t *testing.T, environment ...string) *exec.Cmd {
 	}
 	defer log.Close()
 	cmd := testkit.Program(t, "serve", "--config", u.file)
-	cmd.Stderr = log // a pipe would be open as long as any process is
+	cmd = &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env} // it may live longer than a test usually does
+	cmd.Stderr = log                                              // a pipe would be open as long as any process is
 	cmd.Env = append(cmd.Env, environment...)
 	if cmd.ExtraFiles = u.sockets; len(u.sockets) > 0 {
 		testkit.Need(t, "sh")
