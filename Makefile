@@ -44,6 +44,10 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 soak: ## simulate a week of faults under recovery, without the race detector (a minute)
 	go test -count 1 -v -run 'Week|Day|Throttling' ./health/recovery -whole
 
+.PHONY: soak-upgrade
+soak-upgrade: ## 50 upgrades under 5,000 open sessions and 2,000 new ones a second (five minutes)
+	go test -count 1 -v -timeout 15m -run UpgradesUnderLoad ./cmd/portico/node -upgrades 50 -open 5000 -rate 2000 -pause 2s
+
 # RECORD=1 makes the figures the recorded ones.
 .PHONY: bench
 bench: ## run the benchmarks, each beside its recorded figure
