@@ -30,6 +30,31 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// The format of this version, and the words before its number in both files.
+const (
+	format       = 2
+	fileWords    = "portico store "
+	identityWord = "identity "
+)
+
+// laterFormat returns the number of a later format that both the file and its identity say they have; 0 if they do not.
+// If only one does, a byte of it is damaged.
+func laterFormat(text, identity []byte) int {
+	_, line, _ := bytes.Cut(identity, []byte(" ")) // without its checksum
+	var ofFile, ofIdentity int
+	fmt.Sscanf(string(firstLine(text)), fileWords+"%d ", &ofFile)
+	fmt.Sscanf(string(firstLine(line)), fileWords+identityWord+"%d ", &ofIdentity)
+	if ofFile <= format || ofFile != ofIdentity {
+		return 0
+	}
+	return ofFile
+}
+
+func firstLine(text []byte) []byte {
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	return line
+}
+
 // state is the content of a store at one moment.
 type state struct {
 	identity string // of the store: 32 hex digits, the same in its file and its copies

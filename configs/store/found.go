@@ -37,6 +37,10 @@ func readAgainst(dir string, copies []kept) (found, error) {
 		return f, err
 	}
 	path, beside := filepath.Join(dir, FileName), filepath.Join(dir, IdentityName)
+	if n := laterFormat(text, identity); n > 0 {
+		return f, fmt.Errorf("store: %s has format %d, which a later version has written; this one knows formats up "+
+			"to %d: start the later version, or restore a copy from before it", path, n, format)
+	}
 	if identity != nil {
 		var whole bool
 		if f.mark, whole = decodeMark(identity); !whole {

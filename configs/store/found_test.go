@@ -462,3 +462,21 @@ func TestFailedReplacementLeavesNothing(t *testing.T) {
 		t.Errorf("left are %v", left)
 	}
 }
+
+// A store that a later version has converted is refused for that, and not for damage.
+func TestLaterFormat(t *testing.T) {
+	dir := filled(t)
+	for _, name := range []string{FileName, IdentityName} {
+		path := filepath.Join(dir, name)
+		text, err := os.ReadFile(path)
+		wantErr(t, err, nil)
+		put(t, path, bytes.Replace(text, []byte(" 2 "), []byte(" 3 "), 1))
+		_, err = ReadOnly(dir)
+		if damage := errors.As(err, new(*Damage)); damage != (name == FileName) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == IdentityName && !strings.Contains(err.Error(), "has format 3, which a later version has written") {
+			t.Error(err)
+		}
+	}
+}
