@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"os"
 	"os/exec"
@@ -39,6 +40,9 @@ func (run CommandLine) Run(args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
+// packaged names in the environment a program that is tested instead of the test binary: what a package installs.
+const packaged = "PORTICO_TEST_PROGRAM"
+
 // Program returns a portico command line that was not started yet. It is killed with the test.
 func Program(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
@@ -46,7 +50,7 @@ func Program(t testing.TB, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(Context(t), self, args...)
+	cmd := exec.CommandContext(Context(t), cmp.Or(os.Getenv(packaged), self), args...)
 	cmd.Env = append(os.Environ(), AsProgram)
 	return cmd
 }
