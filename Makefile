@@ -32,6 +32,18 @@ RELEASE ?= 13
 test-bare: ## run all tests in a bare root of Debian RELEASE (13); needs root
 	scripts/bare-root $(RELEASE)
 
+.PHONY: package
+package: ## build packages for Debian, Red Hat and Alpine in dist
+	scripts/package
+
+.PHONY: release
+release: ## build the release of HEAD's tag, twice, and compare
+	scripts/release
+
+.PHONY: test-package
+test-package: ## use the packages in a clean Debian 12 and 13 as a new user does; needs root
+	scripts/test-package
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, a build for macOS, govulncheck
 	scripts/lint

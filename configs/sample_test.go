@@ -1,10 +1,12 @@
 package configs
 
 import (
+	"net/netip"
 	"os"
 	"path"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +109,42 @@ func TestUnit(t *testing.T) {
 	} {
 		if !strings.Contains(string(data), "\n"+line+"\n") {
 			t.Errorf("portico.service lacks %s", line)
+		}
+	}
+}
+
+// TestPackagedConfiguration: what packages install opens nothing beyond loopback, and the socket unit is about the same
+// addresses.
+func TestPackagedConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := certificate(t) // as the installation makes them
+	write(t, dir, "self-signed.crt", cert)
+	write(t, dir, "self-signed.key", key)
+	write(t, dir, "tokens", "")
+	c, err := Load(beside(t, dir, path.Join("..", "packaging", "portico.yaml")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, err := os.ReadFile("portico.socket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var opened []string
+	for line := range strings.Lines(string(unit)) {
+		if address, is := strings.CutPrefix(line, "ListenStream="); is {
+			opened = append(opened, strings.TrimSpace(address))
+		}
+	}
+	var wanted []string
+	for _, l := range c.Listeners {
+		wanted = append(wanted, l.Address)
+	}
+	if !slices.Equal(opened, wanted) {
+		t.Errorf("portico.socket opens %q, the listeners are %q", opened, wanted)
+	}
+	for _, address := range append(wanted, c.Admin.Address) {
+		if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().IsLoopback() {
+			t.Errorf("%s is not on loopback", address)
 		}
 	}
 }
