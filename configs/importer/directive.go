@@ -54,10 +54,11 @@ func count(block []*directive) int {
 }
 
 var (
-	secretName = regexp.MustCompile(`(?i)passw|passphrase|^(dn)?pass$|secret|token|cred|^auth$|^key$|^connect$|` +
-		`^map_library_opt$|header$|^args$`)
-	secretPair = regexp.MustCompile(`(?i)^([\w.-]*(?:pass|secret|token|key|cred)[\w.-]*)=.`)
-	userInfo   = regexp.MustCompile(`//[^/@\s]*@`)
+	secretName = regexp.MustCompile(`(?i)passw|passphrase|^(dn)?pass$|secret|token|cred|^auth$|^key$|header$|` +
+		`(api|private|shared).?key`)
+	secretValue = regexp.MustCompile(`(?i)^(connect|args|map_library_opt)$`) // settings with a secret among others
+	secretPair  = regexp.MustCompile(`(?i)^([\w.-]*(?:pass|secret|token|key|cred)[\w.-]*)=.`)
+	userInfo    = regexp.MustCompile(`//[^/@\s]*@`)
 )
 
 // text returns the directive as a comment may show it: on one line, not too long, without what may be a secret.
@@ -69,7 +70,7 @@ func (x *directive) text() string {
 			word = pair[1] + "=…"
 		}
 		words = append(words, userInfo.ReplaceAllString(word, "//…@"))
-		if secretName.MatchString(word) && i < len(x.words)-1 {
+		if (secretName.MatchString(word) || i == 0 && secretValue.MatchString(word)) && i < len(x.words)-1 {
 			words = append(words, "…")
 			break
 		}

@@ -25,7 +25,10 @@ type draft struct {
 	order  []string               // addresses in the order of the source
 	// outer: the directives are those around the ones before, for what these leave open
 	outer          bool
-	group, grouped string // the servers that users are spread over, and the place that says so
+	group, grouped string            // the servers that users are spread over, and the place that says so
+	said           map[string]bool   // comments, with their keys
+	serverNames    map[string]bool   // of mailbox servers
+	databaseOf     map[string]string // by the copies
 	decided        map[string]bool
 	counts         struct{ taken, without, decide int }
 }
@@ -33,7 +36,8 @@ type draft struct {
 func newDraft(s *source) *draft {
 	d := &draft{config: configs.Default(), source: s, notes: map[string][]string{}, origin: map[string]string{},
 		values: map[string]string{}, ranges: map[string]configs.Key{}, hosts: map[string]*server{},
-		decided: map[string]bool{}}
+		decided: map[string]bool{}, said: map[string]bool{},
+		serverNames: map[string]bool{}, databaseOf: map[string]string{}}
 	for _, key := range configs.Keys() {
 		d.ranges[key.Path] = key
 	}
@@ -126,7 +130,8 @@ func (d *draft) missing(key, format string, args ...any) {
 
 func (d *draft) comment(key, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if !slices.Contains(d.notes[key], text) {
+	if said := key + "\x00" + text; !d.said[said] {
+		d.said[said] = true
 		d.notes[key] = append(d.notes[key], text)
 	}
 }
@@ -211,6 +216,16 @@ func (d *draft) file(x *directive, name, content string, secret bool) string {
 	return name
 }
 
+// tooMany ends an import of a source that no real site has.
+type tooMany string
+
+// bound ends the import if a source has too many of something.
+func bound(n int, what string) {
+	if n >= maxThings {
+		panic(tooMany(fmt.Sprintf("more than %d %s", maxThings, what)))
+	}
+}
+
 // certificate takes over a certificate and its key.
 func (d *draft) certificate(x *directive, cert, key string) {
 	pair := configs.Certificate{Cert: cert, Key: key}
@@ -218,6 +233,7 @@ func (d *draft) certificate(x *directive, cert, key string) {
 		d.take(x, "")
 		return
 	}
+	bound(len(d.config.TLS.Certificates), "certificates")
 	d.config.TLS.Certificates = append(d.config.TLS.Certificates, pair)
 	d.take(x, fmt.Sprintf("tls.certificates[%d]", len(d.config.TLS.Certificates)-1))
 }
@@ -244,6 +260,7 @@ func (d *draft) listen(x *directive, l configs.Listener) (key string) {
 		d.take(x, key)
 		return key
 	}
+	bound(len(d.config.Listeners), "listeners")
 	d.config.Listeners = append(d.config.Listeners, l)
 	key = fmt.Sprintf("listeners[%d]", len(d.config.Listeners)-1)
 	d.take(x, key)
@@ -268,6 +285,7 @@ func (d *draft) trust(x *directive, networks []string) {
 			continue
 		}
 		if !slices.Contains(d.config.TrustedNetworks, network) {
+			bound(len(d.config.TrustedNetworks), "trusted networks")
 			d.config.TrustedNetworks = append(d.config.TrustedNetworks, network)
 		}
 	}

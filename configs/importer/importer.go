@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -86,20 +87,37 @@ func importFrom(s *source, kind string, files []string, o Options) (*Result, err
 	if len(tree) == 0 {
 		return nil, fmt.Errorf("%s: there is no directive in it", s.short(files[0]))
 	}
-	if err := d.offer(o.Servers); err != nil {
-		return nil, err
-	}
-	if err := f.read(d, tree); err != nil {
+	if err := d.fill(f, tree, o); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.short(files[0]), err)
 	}
-	d.sweep(tree)
-	d.complete()
 	names := make([]string, len(files))
 	for i, name := range files {
 		names[i] = s.short(name)
 	}
 	return &Result{Config: d.yaml(heading(kind, names)), Files: d.files, Taken: d.counts.taken,
 		Without: d.counts.without, Decide: d.counts.decide}, nil
+}
+
+// fill takes all directives over.
+func (d *draft) fill(f format, tree []*directive, o Options) (err error) {
+	defer func() {
+		if why := recover(); why != nil {
+			many, ok := why.(tooMany)
+			if !ok {
+				panic(why)
+			}
+			err = errors.New(string(many))
+		}
+	}()
+	if err := d.offer(o.Servers); err != nil {
+		return err
+	}
+	if err := f.read(d, tree); err != nil {
+		return err
+	}
+	d.sweep(tree)
+	d.complete()
+	return nil
 }
 
 func heading(kind string, names []string) string {

@@ -65,8 +65,13 @@ func (d *draft) ldapSource(x *directive, source configs.LDAPDirectory) {
 		d.decide(x, "directory", "a bind needs a name and a password: give bind_dn and bind_password_file")
 		source.BindDN, source.BindPasswordFile = "", ""
 	}
-	for _, text := range source.URLs {
+	for i, text := range source.URLs {
 		u, err := url.Parse(text)
+		if err == nil && u.User != nil {
+			u.User = nil
+			source.URLs[i] = u.String()
+			d.decide(x, "directory", "without the name and password in the URL: give bind_dn and bind_password_file")
+		}
 		if err == nil && u.Scheme == "ldap" && !source.StartTLS && !loopback(u.Hostname()) {
 			source.StartTLS = true
 			d.decide(x, "directory", "the source asks LDAP without TLS. Portico uses StartTLS: give ca, or set "+

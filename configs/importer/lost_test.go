@@ -33,17 +33,21 @@ func TestUnknownDirectivesBecomeComments(t *testing.T) {
 
 func importText(t *testing.T, kind, text string) string {
 	t.Helper()
-	s := &source{base: root, glob: filepath.Glob, read: func(name string) ([]byte, error) {
-		if name != filepath.Join(root, "source") {
-			return nil, os.ErrNotExist
-		}
-		return []byte(text), nil
-	}}
-	result, err := importFrom(s, kind, []string{filepath.Join(root, "source")}, Options{})
+	result, err := importFrom(textSource(text), kind, []string{root + "/source"}, Options{})
 	if err != nil {
 		t.Fatalf("%s: %v", kind, err)
 	}
 	return string(result.Config)
+}
+
+// textSource has one file, source, in root.
+func textSource(text string) *source {
+	return &source{base: root, glob: filepath.Glob, read: func(name string) ([]byte, error) {
+		if name != root+"/source" {
+			return nil, os.ErrNotExist
+		}
+		return []byte(text), nil
+	}}
 }
 
 // Errors name file and line, and no input is without bounds.
@@ -68,15 +72,9 @@ func TestBadSources(t *testing.T) {
 		{"haproxy", "bind :143", `source:1: "bind" is in no section`},
 		{"haproxy", "global\n x \"y", "source:2: the quote has no end"},
 		{"perdition", "protocol POP3", "protocol is POP3"},
-		{"perdition", strings.Repeat("a\n", maxDirectives+1), "more than 200000 directives"},
+		{"perdition", strings.Repeat("a\n", maxDirectives+1), "more than 20000 directives"},
 	} {
-		s := &source{base: root, glob: filepath.Glob, read: func(name string) ([]byte, error) {
-			if name != filepath.Join(root, "source") {
-				return nil, os.ErrNotExist
-			}
-			return []byte(c.text), nil
-		}}
-		_, err := importFrom(s, c.kind, []string{filepath.Join(root, "source")}, Options{})
+		_, err := importFrom(textSource(c.text), c.kind, []string{root + "/source"}, Options{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %.40q: %v, want %q", c.kind, c.text, err, c.want)
 		}

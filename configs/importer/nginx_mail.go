@@ -120,6 +120,12 @@ func (n *nginx) authHTTP(x *directive) {
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
+	if err == nil && u.User != nil {
+		u.User = nil
+		text = u.String()
+		n.decide(x, "directory", "without the name and password in the URL: a web server can know Portico by "+
+			"secret_header and secret_file")
+	}
 	switch {
 	case err != nil || u.Host == "" || strings.HasPrefix(x.arg(0), "unix:"):
 		n.decide(x, "directory", "Portico asks web servers by http or https")
@@ -136,9 +142,6 @@ func (n *nginx) authHTTP(x *directive) {
 		n.remark(x, "directory", "all servers for IMAP have their own")
 	default:
 		n.decide(x, "directory", "Portico has one directory for all listeners, and this server is another one")
-	}
-	if u != nil && u.User != nil {
-		n.decide(x, "directory", "the URL has a user name: check that it may stand here")
 	}
 }
 

@@ -99,8 +99,8 @@ func (p *perdition) readMap(file string, expressions bool) error {
 		if len(x.words) == 0 {
 			continue
 		}
-		if p.source.directives++; p.source.directives > maxDirectives {
-			return fmt.Errorf("%s: more than %d lines", x.place(), maxDirectives)
+		if err := p.source.addLine(x); err != nil {
+			return err
 		}
 		p.entry(x, expressions)
 	}

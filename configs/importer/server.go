@@ -41,15 +41,14 @@ func (d *draft) server(x *directive, name, host, port string, tls configs.TLSMod
 	if !itemName.MatchString(name) {
 		name = fmt.Sprintf("mbx%d", len(d.order)+1)
 	}
-	taken := func(name string) bool {
-		return slices.ContainsFunc(d.order, func(a string) bool { return d.hosts[a].name == name })
-	}
-	if taken(name) {
+	if d.serverNames[name] {
 		name = fmt.Sprintf("%.50s-%s", name, port)
 	}
-	for base, n := name, 2; taken(name); n++ {
+	for base, n := name, 2; d.serverNames[name]; n++ {
 		name = fmt.Sprintf("%s-%d", base, n)
 	}
+	bound(len(d.order), "mailbox servers")
+	d.serverNames[name] = true
 	s := &server{MailboxServer: configs.MailboxServer{Address: address, TLS: tls}, name: name}
 	d.hosts[address] = s
 	d.order = append(d.order, address)
@@ -112,18 +111,24 @@ func (d *draft) opposed(x *directive, product string) {
 	}
 }
 
+// maxCopies is how many servers a user may come to, if there are many. With all of them in each database, a file would
+// grow with the square of their number.
+const maxCopies = 4
+
 // places puts the servers into databases. Servers that are used alike must have the same mail. Each is the first copy
 // of one database, so that routing by hash spreads the users.
 func (d *draft) places(x *directive, servers []*server) {
 	var active, backups []string
+	seen := map[string]bool{}
 	for _, s := range servers {
 		to := &active
 		if s.backup {
 			to = &backups
 		}
-		if !slices.Contains(*to, s.name) {
+		if !seen[s.name] {
 			*to = append(*to, s.name)
 		}
+		seen[s.name] = true
 	}
 	if len(active) == 0 {
 		active, backups = backups, nil
@@ -140,8 +145,8 @@ func (d *draft) places(x *directive, servers []*server) {
 	}
 	d.group, d.grouped = group, x.place()
 	for i := range active {
-		copies := slices.Concat(active[i:], active[:i], backups)
-		d.database(copies, true)
+		ring := slices.Concat(active[i:], active[:i])
+		d.database(slices.Concat(ring[:min(len(ring), maxCopies)], backups), true)
 	}
 	if len(active) > 1 {
 		d.config.Routing = configs.RoutingHash
@@ -156,15 +161,15 @@ func (d *draft) places(x *directive, servers []*server) {
 
 // database returns the name of the database with these copies; it makes one if there is none.
 func (d *draft) database(copies []string, interchangeable bool) (name string) {
-	for name, have := range d.config.Databases {
-		if slices.Equal(have.Copies, copies) {
-			return name
-		}
+	key := strings.Join(copies, " ")
+	if name, there := d.databaseOf[key]; there {
+		return name
 	}
 	if d.config.Databases == nil {
 		d.config.Databases = make(map[string]configs.Database)
 	}
 	name = fmt.Sprintf("db%d", len(d.config.Databases)+1)
+	d.databaseOf[key] = name
 	d.config.Databases[name] = configs.Database{Copies: copies, Interchangeable: interchangeable && len(copies) > 1}
 	return name
 }

@@ -13,8 +13,10 @@ import (
 const (
 	maxBytes      = 64 << 20 // of all files together
 	maxFiles      = 1000
-	maxDirectives = 200_000
-	maxDepth      = 32 // of blocks in blocks, and of files that include files
+	maxDirectives = 20_000
+	maxLines      = 500_000 // of maps of users
+	maxThings     = 1000    // mailbox servers, listeners, certificates or networks
+	maxDepth      = 32      // of blocks in blocks, and of files that include files
 )
 
 // source reads the files of one import and bounds them.
@@ -24,7 +26,7 @@ type source struct {
 	base  string   // folder of the first file: places show names below it without it
 	chain []string // the files that are being read, each included by the one before
 
-	bytes, files, directives int
+	bytes, files, directives, lines int
 }
 
 // diskSource reads regular files.
@@ -94,6 +96,14 @@ func (s *source) add(block *[]*directive, x *directive) error {
 		return fmt.Errorf("%s: more than %d directives", x.place(), maxDirectives)
 	}
 	*block = append(*block, x)
+	return nil
+}
+
+// addLine counts a line of a map of users.
+func (s *source) addLine(x *directive) error {
+	if s.lines++; s.lines > maxLines {
+		return fmt.Errorf("%s: more than %d lines", x.place(), maxLines)
+	}
 	return nil
 }
 
