@@ -12,7 +12,8 @@ type directive struct {
 	line  int
 	words []string // the name, then the arguments
 	block []*directive
-	seen  bool // a rule has dealt with it
+	seen  bool   // a rule has dealt with it
+	shown string // what text returns, once it has been asked
 }
 
 func (x *directive) name() string { return strings.ToLower(x.words[0]) }
@@ -63,6 +64,13 @@ var (
 
 // text returns the directive as a comment may show it: on one line, not too long, without what may be a secret.
 func (x *directive) text() string {
+	if x.shown == "" {
+		x.shown = x.makeText()
+	}
+	return x.shown
+}
+
+func (x *directive) makeText() string {
 	const longest = 100
 	var words []string
 	for i, word := range x.words {

@@ -24,6 +24,7 @@ var imports = []struct {
 	{"nginx-stream-tls", "nginx", []string{"nginx.conf"}, nil},
 	{"perdition-popmap", "perdition", []string{"perdition.conf"}, nil},
 	{"perdition-regex", "perdition", []string{"perdition.conf", "popmap.re"}, nil},
+	{"perdition-imap4s", "perdition", []string{"perdition.conf"}, nil},
 	{"perdition-plain", "perdition", []string{"perdition.conf"}, nil},
 	{"perdition-mysql", "perdition", []string{"perdition.conf"}, []string{"mbx1.example.org"}},
 	{"perdition-ldap", "perdition", []string{"perdition.conf"}, []string{"mbx1.example.org:993"}},

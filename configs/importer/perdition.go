@@ -60,7 +60,8 @@ func (p *perdition) text(name, byDefault string) string {
 
 // sides takes over TLS and the addresses of both sides.
 func (p *perdition) sides(listenPort string) {
-	modes := strings.Split(strings.ReplaceAll(p.text("ssl_mode", ""), " ", ""), ",")
+	byDefault := map[bool]string{true: "ssl_all"}[listenPort == "993"] // of IMAP4S
+	modes := strings.Split(strings.ReplaceAll(p.text("ssl_mode", byDefault), " ", ""), ",")
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(modes, name) })
 	}
