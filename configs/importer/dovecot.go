@@ -35,7 +35,7 @@ func (v *dovecot) read(servers func()) error {
 	v.overridden(v.tree)
 	v.all = v.tree
 	for _, x := range v.tree {
-		if x.name() == "protocol" && x.arg(0) == "imap" || x.name() == "remote" && len(x.block) == 0 {
+		if x.name() == "protocol" && x.arg(0) == "imap" {
 			v.take(x, "")
 			v.all = append(v.all, x.block...)
 		}

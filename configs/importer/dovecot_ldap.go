@@ -44,7 +44,7 @@ func (v *dovecot) ldap(x, args *directive, fields map[string]string) {
 		source.URLs = append(source.URLs, "ldap://"+host)
 	}
 	if file := strings.TrimPrefix(text("ca"), "<"); file != "" {
-		source.CA = absolute(v.draft.source.base, file)
+		source.CA = absolute(v.source.base, file)
 	}
 	filter, ok := ldapFilter(text("filter"))
 	if !ok || source.Base == "" || len(source.URLs) == 0 {

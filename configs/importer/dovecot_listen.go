@@ -2,6 +2,7 @@ package importer
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"portico/configs"
@@ -103,7 +104,7 @@ func (v *dovecot) listenAt(x *directive, l configs.Listener, host, number string
 		v.listen(x, l)
 	} else {
 		v.listen(&directive{file: v.tree[0].file, words: []string{"listen"}, seen: true}, l)
-		delete(v.origin, "listeners["+itoa(len(v.config.Listeners)-1)+"]")
+		delete(v.origin, "listeners["+strconv.Itoa(len(v.config.Listeners)-1)+"]")
 	}
 	if l.ProxyProtocol && len(v.config.TrustedNetworks) == 0 {
 		v.config.TrustedNetworks = []string{"127.0.0.0/8"}
@@ -150,7 +151,7 @@ func (v *dovecot) certificates(block []*directive) {
 		inline := false
 		for i, file := range files {
 			name, isFile := strings.CutPrefix(file, "<")
-			files[i] = absolute(v.draft.source.base, strings.TrimSpace(name))
+			files[i] = absolute(v.source.base, strings.TrimSpace(name))
 			inline = inline || !isFile && !strings.HasSuffix(names[0], "_file")
 		}
 		if inline {

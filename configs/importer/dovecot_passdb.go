@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -167,7 +168,7 @@ func bracketed(host string) string {
 func (v *dovecot) towards() {
 	ca := find(v.all, "ssl_client_ca_file")
 	if ca != nil {
-		file := absolute(v.draft.source.base, strings.TrimPrefix(ca.arg(0), "<"))
+		file := absolute(v.source.base, strings.TrimPrefix(ca.arg(0), "<"))
 		for _, address := range v.order {
 			if s := v.hosts[address]; s.TLS != configs.TLSNone && !s.InsecureSkipVerify {
 				s.CA = file
@@ -207,7 +208,7 @@ func (v *dovecot) fieldsLeft() {
 	if x == nil {
 		return
 	}
-	for _, name := range slices.Sorted(keys(fields)) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		switch name {
 		case "proxy", "proxy_maybe", "host", "hostip", "port", "ssl", "starttls", "nopassword", "pass", "master",
 			"user", "nodelay", "proxy_mech", "proxy_always", "password", "destuser", "username":

@@ -2,18 +2,12 @@ package importer
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"portico/configs"
 )
-
-func keys(m map[string]string) iter.Seq[string] { return maps.Keys(m) }
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // argsFile parses the file that the args of a passdb name. It returns nil after a decision.
 func (v *dovecot) argsFile(x, args *directive) []*directive {
@@ -26,8 +20,8 @@ func (v *dovecot) argsFile(x, args *directive) []*directive {
 		v.decide(x, "directory", "the passdb names no file")
 		return nil
 	}
-	name := absolute(filepath.Dir(absolute(v.draft.source.base, args.file)), words[len(words)-1])
-	block, err := parseDovecot(v.draft.source, name)
+	name := absolute(filepath.Dir(absolute(v.source.base, args.file)), words[len(words)-1])
+	block, err := parseDovecot(v.source, name)
 	if err != nil {
 		v.decide(args, "directory", "the file cannot be read: %s", err)
 		return nil
@@ -52,8 +46,8 @@ func (v *dovecot) passwdFile(x, args *directive, fields map[string]string) {
 		v.decide(x, "directory", "the passdb names no single file")
 		return
 	}
-	name := absolute(filepath.Dir(absolute(v.draft.source.base, args.file)), words[len(words)-1])
-	text, err := v.draft.source.load(name)
+	name := absolute(filepath.Dir(absolute(v.source.base, args.file)), words[len(words)-1])
+	text, err := v.source.load(name)
 	if err != nil {
 		v.decide(args, "directory", "the file cannot be read: %s", err)
 		return
@@ -65,7 +59,7 @@ func (v *dovecot) passwdFile(x, args *directive, fields map[string]string) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		y := &directive{file: v.draft.source.short(name), line: i + 1, words: []string{strings.Split(line, ":")[0]}}
+		y := &directive{file: v.source.short(name), line: i + 1, words: []string{strings.Split(line, ":")[0]}}
 		v.passwdLine(y, line, fields, &lines)
 	}
 	if lines.Len() > 0 {
@@ -85,8 +79,8 @@ func (v *dovecot) passwdLine(y *directive, line string, common map[string]string
 		readFields(fields, strings.Fields(parts[7]))
 	}
 	user := y.words[0]
-	if strings.ContainsAny(user, " \t=#") || user == "" {
-		v.decide(y, "directory", "not taken over: a map file has no names with such characters")
+	if !mapName(user) {
+		v.decide(y, "directory", "not taken over: a map file has no such names")
 		return
 	}
 	if fields["host"] == "" || strings.Contains(fields["host"], "%") {
@@ -98,7 +92,7 @@ func (v *dovecot) passwdLine(y *directive, line string, common map[string]string
 		return
 	}
 	fmt.Fprintf(lines, "%s database=%s", user, v.database([]string{s.name}, false))
-	if to := fields["destuser"]; to != "" && !strings.ContainsAny(to, "%=# ") {
+	if to := fields["destuser"]; mapName(to) && !strings.Contains(to, "%") {
 		fmt.Fprintf(lines, " user=%s", to)
 	}
 	lines.WriteString("\n")

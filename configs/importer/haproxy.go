@@ -61,7 +61,8 @@ func readHAProxy(d *draft, tree []*directive) error {
 			h.options(x)
 			h.outer = false
 		case slices.Contains([]string{"frontend", "listen", "backend"}, x.name()) && !x.seen:
-			d.withoutBlock(x, "no listener for IMAP (143, 993) uses it. Keep HAProxy for it")
+			d.withoutBlock(x, "no listener for IMAP uses it (port 143 or 993, or imap in its name). Keep HAProxy for "+
+				"it")
 		}
 	}
 	return nil

@@ -73,13 +73,16 @@ func (h *haproxy) backendOf(p haproxyProxy) *directive {
 	return h.backends[name]
 }
 
-// carriesIMAP says whether a listener, or a server behind it, has a port of IMAP.
+// carriesIMAP says whether a listener, or a server behind it, has a port of IMAP, or a section says imap in its name.
 func (h *haproxy) carriesIMAP(front, backend *directive) bool {
 	sections := []*directive{front}
 	if backend != nil {
 		sections = append(sections, backend)
 	}
 	for _, section := range sections {
+		if strings.Contains(strings.ToLower(section.arg(0)), "imap") {
+			return true
+		}
 		for _, x := range section.block {
 			text := ""
 			switch x.name() {
@@ -129,6 +132,9 @@ func (h *haproxy) bind(x *directive, servers []*server) {
 			l.ProxyProtocol = true
 		case "crt":
 			h.crt(x, next)
+			i++
+		case "crt-list":
+			h.decide(x, "tls.certificates", "Portico reads no such list: name its certificates in tls.certificates")
 			i++
 		case "ssl-min-ver":
 			h.oldest(x, next)
@@ -203,8 +209,11 @@ func (h *haproxy) crt(x *directive, name string) {
 	}
 }
 
-// keyOf returns the file that has the key of a certificate: one beside it, or the same.
+// keyOf returns the file that has the key of a certificate: the same, or one beside it.
 func (h *haproxy) keyOf(cert string) string {
+	if text, err := h.draft.source.load(cert); err != nil || strings.Contains(text, "PRIVATE KEY") {
+		return cert
+	}
 	for _, name := range []string{cert + ".key", strings.TrimSuffix(cert, filepath.Ext(cert)) + ".key"} {
 		if found, err := h.draft.source.glob(name); err == nil && len(found) > 0 {
 			return name

@@ -112,12 +112,6 @@ var nginxReasons = map[string]string{
 	"limit_conn_dry_run":        "limits of Portico always apply",
 }
 
-// nginxListener is what an IMAP server of nginx says about its listeners.
-type nginxListener struct {
-	starttls      configs.TLSMode
-	proxyProtocol bool
-}
-
 // mail reads the block of the mail module: its servers, and then what is for all of them.
 func (n *nginx) mail(mail *directive) {
 	var servers []*directive
@@ -179,19 +173,19 @@ func nginxProtocol(server, mail []*directive) string {
 
 func (n *nginx) mailServer(server *directive, mail []*directive) {
 	n.mailDirectives(server.block)
-	of := nginxListener{starttls: configs.TLSNone}
+	mode := configs.TLSNone
 	for _, block := range [][]*directive{mail, server.block} {
 		if x := find(block, "starttls"); x != nil {
-			of.starttls = n.starttls(x)
+			mode = n.starttls(x)
 		}
 		if x := find(block, "ssl"); x != nil && x.arg(0) == "on" {
 			n.take(x, "")
-			of.starttls = configs.TLSImplicit
+			mode = configs.TLSImplicit
 		}
 	}
 	for _, x := range server.block {
 		if x.name() == "listen" {
-			n.listenDirective(x, of)
+			n.listenDirective(x, mode)
 		}
 	}
 	n.explain(server.block, nginxReasons)
@@ -207,7 +201,6 @@ func (n *nginx) starttls(x *directive) configs.TLSMode {
 		if !x.seen {
 			n.decide(x, "settings.login_type", "nginx also accepts passwords before STARTTLS, and Portico does not. "+
 				"If old clients need that, set plain_text_login; anybody on the network path can then read passwords")
-			n.config.Settings.LoginType = configs.SecureLogin
 		}
 		return configs.TLSStartTLS
 	}
@@ -215,8 +208,8 @@ func (n *nginx) starttls(x *directive) configs.TLSMode {
 	return configs.TLSNone
 }
 
-// listenDirective reads an address and its parameters.
-func (n *nginx) listenDirective(x *directive, of nginxListener) {
+// listenDirective reads an address and its parameters. mode is how a listener without ssl gets TLS.
+func (n *nginx) listenDirective(x *directive, mode configs.TLSMode) {
 	text := x.arg(0)
 	if port(text) != "" {
 		text = "*:" + text
@@ -227,7 +220,7 @@ func (n *nginx) listenDirective(x *directive, of nginxListener) {
 		n.decide(x, "listeners", "Portico listens on addresses of TCP only")
 		return
 	}
-	l := configs.Listener{Address: listenAddress(host, number), TLS: of.starttls, ProxyProtocol: of.proxyProtocol}
+	l := configs.Listener{Address: listenAddress(host, number), TLS: mode}
 	var unknown []string
 	for _, word := range x.args()[1:] {
 		switch name, _, _ := strings.Cut(word, "="); name {

@@ -151,7 +151,7 @@ func (n *nginx) authHeader(x *directive) {
 	switch {
 	case len(sources) == 0 || sources[0].HTTP.SecretHeader != "" && sources[0].HTTP.SecretHeader != x.arg(0):
 		n.decide(x, "directory", "Portico sends one header of its own, and this is another")
-	case len(x.arg(1)) < 16 || strings.ContainsAny(x.arg(1), " \t"):
+	case len(x.arg(1)) < 16 || strings.ContainsFunc(x.arg(1), func(r rune) bool { return r <= ' ' || r > '~' }):
 		n.decide(x, "directory.sources[0].http", "the value must be one word of at least 16 characters, and this one "+
 			"is not. Choose another, in secret_file, and give secret_header")
 	default:

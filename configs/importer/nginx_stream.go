@@ -28,7 +28,8 @@ func (n *nginx) stream(block []*directive) {
 			continue
 		}
 		if !n.carriesIMAP(x) {
-			n.withoutBlock(x, "neither its port nor that of its servers is one of IMAP (143, 993). Keep nginx for it")
+			n.withoutBlock(x, "no server for IMAP: it has no port 143 or 993, nor imap in the name of its upstream. "+
+				"Keep nginx for it")
 			continue
 		}
 		n.take(x, "")
@@ -61,7 +62,7 @@ func (n *nginx) resolve(text string) string {
 	return text
 }
 
-// usedMap returns the map, geo or split_clients that a variable comes from, or nil.
+// usedMap returns the map that a variable comes from, or nil.
 func usedMap(block []*directive, variable string) *directive {
 	for _, x := range block {
 		if x.name() == "map" && x.arg(1) == variable {
@@ -71,13 +72,17 @@ func usedMap(block []*directive, variable string) *directive {
 	return nil
 }
 
-// carriesIMAP says whether a server listens on a port of IMAP, or passes connections to one.
+// carriesIMAP says whether a server listens on a port of IMAP, passes connections to one, or to an upstream that says
+// imap in its name.
 func (n *nginx) carriesIMAP(server *directive) bool {
 	for _, x := range server.block {
 		text := x.arg(0)
 		switch x.name() {
 		case "proxy_pass":
 			if up := n.upstreams[n.resolve(text)]; up != nil {
+				if strings.Contains(strings.ToLower(up.arg(0)), "imap") {
+					return true
+				}
 				for _, s := range up.block {
 					if s.name() == "server" && imapPort(lastPort(s.arg(0))) {
 						return true
@@ -100,7 +105,7 @@ func (n *nginx) carriesIMAP(server *directive) bool {
 func lastPort(text string) string { return port(text[strings.LastIndexByte(text, ':')+1:]) }
 
 // scope finds a directive of a server, or of the blocks around it.
-func (n *nginx) scope(name string, blocks ...[]*directive) *directive {
+func scope(name string, blocks ...[]*directive) *directive {
 	for _, block := range blocks {
 		if x := find(block, name); x != nil {
 			return x
@@ -136,16 +141,16 @@ func (n *nginx) streamServer(server *directive, stream []*directive) {
 	for _, s := range servers {
 		n.towards(pass, s, endsTLS, server.block, stream)
 	}
-	of := nginxListener{starttls: configs.TLSStartTLS}
+	mode := configs.TLSStartTLS
 	if _, number, err := net.SplitHostPort(firstAddress(servers)); err == nil && number == "993" && !endsTLS {
-		of.starttls = configs.TLSImplicit
+		mode = configs.TLSImplicit
 	}
 	for _, x := range server.block {
 		if x.name() == "listen" {
 			if lastPort(x.arg(0)) == "993" {
-				of.starttls = configs.TLSImplicit
+				mode = configs.TLSImplicit
 			}
-			n.listenDirective(x, of)
+			n.listenDirective(x, mode)
 		}
 	}
 	n.places(pass, servers)
@@ -256,7 +261,7 @@ func (n *nginx) target(x *directive, address string) *server {
 // towards takes over how nginx connects to a server. blocks are those that may say it, innermost first.
 func (n *nginx) towards(pass *directive, s *server, endsTLS bool, blocks ...[]*directive) {
 	on := func(name string) *directive {
-		x := n.scope(name, blocks...)
+		x := scope(name, blocks...)
 		if x == nil {
 			return nil
 		}
@@ -286,7 +291,7 @@ func (n *nginx) towards(pass *directive, s *server, endsTLS bool, blocks ...[]*d
 		s.CA = n.path(x.arg(0))
 		n.take(x, s.key("ca"))
 	}
-	ssl, verify := on("proxy_ssl"), n.scope("proxy_ssl_verify", blocks...)
+	ssl, verify := on("proxy_ssl"), scope("proxy_ssl_verify", blocks...)
 	switch {
 	case ssl == nil && endsTLS:
 		n.open(pass, s, "nginx sends passwords and mail to this server without TLS")

@@ -120,8 +120,8 @@ func (p *perdition) entry(x *directive, expression bool) {
 		p.decide(x, "directory", "not taken over: write this user's place into the directory")
 		return
 	}
-	if !expression && strings.ContainsAny(e.name+e.user, " \t=#") {
-		p.decide(x, "directory", "not taken over: a map file has no names with such characters")
+	if !expression && !mapName(e.name+e.user) {
+		p.decide(x, "directory", "not taken over: a map file has no such names")
 		return
 	}
 	if expression {
@@ -138,6 +138,11 @@ func (p *perdition) entry(x *directive, expression bool) {
 		e.user = reference.ReplaceAllString(e.user, "$${$1}")
 	}
 	p.entries = append(p.entries, e)
+}
+
+// mapName says whether a name may stand in a map file, where "*" is everybody.
+func mapName(name string) bool {
+	return name != "" && !strings.ContainsAny(name, " \t=#*")
 }
 
 // renames says whether the name in the map is the one that the mailbox server gets.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,11 +19,12 @@ const mainFile = "portico.yaml"
 
 func newConfigImport() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "import " + strings.Join(importer.Kinds(), "|") + " FILE...",
+		Use:   "import KIND FILE...",
 		Short: "Make a configuration from that of nginx, perdition, Dovecot or HAProxy",
 		Long: `Import reads the configuration of another IMAP proxy, with the files that it
 includes, and writes Portico's to standard output. It changes nothing and opens
-no connection.
+no connection. KIND is nginx, perdition, dovecot-proxy, dovecot-director or
+haproxy.
 
 Every directive is taken over, or becomes a comment with its file, line and the
 reason: "no counterpart" means that Portico has no such setting, "decide" that
