@@ -182,10 +182,11 @@ func (b Back) readOn(ctx context.Context, run *Run, database, server string, w *
 }
 
 // readMailbox opens the mailbox that a client is signed in to, reads a message of it, if it has one, and signs out.
-// Before it signs out, w writes there; nil writes nothing.
+// Before it signs out, w writes there; nil writes nothing. A run that writes opens the mailbox for that, since Courier
+// takes no message for a mailbox that is open read-only.
 func readMailbox(o *probeConn, client *imapclient.Client, run *Run, w *mailboxWriter) error {
 	run.Step("select")
-	selected, err := client.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait()
+	selected, err := client.Select("INBOX", &imap.SelectOptions{ReadOnly: w == nil}).Wait()
 	if err != nil {
 		return inStore(run, err)
 	}

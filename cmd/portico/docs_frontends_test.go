@@ -70,7 +70,7 @@ func TestDocumentedFrontends(t *testing.T) {
 			}
 			startFrontend(t, name, append(args, file)...)
 			testkit.Eventually(t, "a client signs in through "+name, func() bool {
-				return signInThrough(client, "127.0.0.1:"+imaps) == nil
+				return signInThrough(client, "alice", "127.0.0.1:"+imaps) == nil
 			})
 			testkit.Eventually(t, "the log has the client's address", func() bool {
 				return strings.Contains(log.String(), `"remote":"`+client+`:`)
@@ -126,8 +126,8 @@ func answerOf(socket, command string) string {
 	return string(answer)
 }
 
-// signInThrough signs in over TLS from an address of loopback.
-func signInThrough(from, to string) error {
+// signInThrough signs a user in over TLS, from an address of loopback.
+func signInThrough(from, user, to string) error {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: testkit.Patience}
 	conn, err := tls.DialWithDialer(&dialer, "tcp", to, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -135,7 +135,7 @@ func signInThrough(from, to string) error {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(testkit.Patience))
-	fmt.Fprint(conn, "a LOGIN alice secret\r\nb LOGOUT\r\n")
+	fmt.Fprintf(conn, "a LOGIN %s secret\r\nb LOGOUT\r\n", user)
 	var answer [4096]byte
 	var said string
 	for !strings.Contains(said, "a OK") {

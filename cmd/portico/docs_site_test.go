@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
 )
@@ -93,5 +94,42 @@ func TestDocumentedCertificateScript(t *testing.T) {
 		if status, out, errs := command("check", "--config", file); status != cli.StatusFine {
 			t.Errorf("%s: %d: %s%s", name, status, out, errs)
 		}
+	}
+}
+
+// With the configurations of docs/install.md, in front of the servers that they are for, a user signs in and the probes
+// of the health mailbox succeed. Only addresses are others, and the servers have no TLS here.
+func TestDocumentedServers(t *testing.T) {
+	users := []backendtest.User{{Name: "alice@example.org", Password: "secret"}}
+	for _, name := range []string{"health@example.org", "health-db1@example.org", "health-db2@example.org"} {
+		users = append(users, backendtest.User{Name: name, Password: "sesame"}) // as writeExample has it
+	}
+	for section, start := range map[string]func(t *testing.T) string{
+		"Dovecot": func(t *testing.T) string {
+			return testkit.Dovecot(t, backendtest.DovecotOptions{Users: users, TrustedNetworks: "127.0.0.0/8"}).Plain
+		},
+		"Cyrus":   func(t *testing.T) string { return testkit.Cyrus(t, users...).Address },
+		"Courier": func(t *testing.T) string { return testkit.Courier(t, users...).Address },
+	} {
+		t.Run(section, func(t *testing.T) {
+			_, page, _ := strings.Cut(readPage(t, "docs/install.md"), "\n## "+section+"\n")
+			example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(page)
+			if example == nil {
+				t.Fatal("the section has no example")
+			}
+			here := regexp.MustCompile(`(mbx[12]: )\{address: "[^"]*"(, tls: none|, ca: ca.crt, server_name: [a-z0-9.]+)`).
+				ReplaceAllString(example[1], `$1{address: "`+start(t)+`", tls: none`)
+			here = strings.NewReplacer("[::]:143", "127.0.0.1:0", "[::]:993", "localhost:0").Replace(here)
+			file := writeExample(t, "data_dir: data\nadmin: {socket: admin.sock, address: \"\"}\n"+here)
+			listeners, _ := serveUntilEnd(t, file)
+			testkit.Eventually(t, "alice signs in", func() bool {
+				return signInThrough("127.0.0.1", "alice@example.org", listeners[1].String()) == nil
+			})
+			status, out, errs := command("probe", "run", "IMAP.Protocol/ImapDeepTestProbe", "--admin",
+				filepath.Join(filepath.Dir(file), "admin.sock"))
+			if status != cli.StatusFine {
+				t.Errorf("%d\n%s%s", status, out, errs)
+			}
+		})
 	}
 }
