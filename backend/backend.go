@@ -188,6 +188,12 @@ func (t *Tier) Configure(ctx context.Context) ([]Adopted, error) {
 	return t.topology.apply(ctx, t.active)
 }
 
+// Preview returns the databases that Configure would give another name, whose sessions end then, by their names until
+// now, or its error. It changes nothing.
+func (t *Tier) Preview(ctx context.Context) (renamed map[string]string, err error) {
+	return t.active.Preview(ctx, t.topology.databases)
+}
+
 func checkRouting(ctx context.Context, o Options) error {
 	databases := databaseNames(o.Databases)
 	switch {

@@ -28,18 +28,10 @@ type Adopted struct {
 func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptions) ([]Adopted, error) {
 	m.configuring.Lock()
 	defer m.configuring.Unlock()
-	if err := errors.Join(m.stored.active.Refresh(ctx), m.stored.moving.Refresh(ctx)); err != nil {
-		return nil, fmt.Errorf("read the active copies: %w", err)
-	}
-	m.mu.Lock()
-	err := m.mayReplace(databases)
-	m.mu.Unlock()
+	renamed, err := m.preview(ctx, databases)
 	if err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	renamed := m.renamed(databases)
-	m.mu.Unlock()
 	written, err := m.record(ctx, databases, renamed)
 	if err == nil {
 		m.mu.Lock()
@@ -57,6 +49,33 @@ func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptio
 		}
 	}
 	return adopted, nil
+}
+
+// Preview returns the databases that Configure would give another name, by their names until now, or its error. It
+// changes nothing.
+func (m *ActiveManager) Preview(ctx context.Context, databases []DatabaseOptions) (renamed map[string]string,
+	err error) {
+	m.configuring.Lock()
+	defer m.configuring.Unlock()
+	found, err := m.preview(ctx, databases)
+	renamed = make(map[string]string)
+	for name, from := range found {
+		renamed[from.name] = name
+	}
+	return renamed, err
+}
+
+// preview is Preview by the names from now on. The caller holds configuring.
+func (m *ActiveManager) preview(ctx context.Context, databases []DatabaseOptions) (map[string]*renaming, error) {
+	if err := errors.Join(m.stored.active.Refresh(ctx), m.stored.moving.Refresh(ctx)); err != nil {
+		return nil, fmt.Errorf("read the active copies: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.mayReplace(databases); err != nil {
+		return nil, err
+	}
+	return m.renamed(databases), nil
 }
 
 // ActiveCopies returns the server with the active copy of each database, from a store.

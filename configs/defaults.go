@@ -70,6 +70,7 @@ func Default() *Config {
 			SignIns:            SignIns{Percent: 20, Users: 3},
 			RequestsQueued:     500,
 			AverageCommandTime: time.Minute,
+			ConfigWatch:        30 * time.Second,
 			Recovery:           defaultRecovery(),
 			Escalate:           Escalate{Notices: true, Gather: time.Minute},
 		},

@@ -14,19 +14,25 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxFileSize is far above the size of any real configuration. It keeps a wrong path (a device, a log) from filling
+// MaxFileSize is far above the size of any real configuration. It keeps a wrong path (a device, a log) from filling
 // memory.
-const maxFileSize = 1 << 20
+const MaxFileSize = 1 << 20
 
 // Load reads, parses and validates the configuration at path. If the file has errors, the error is of type [Problems]
 // and holds all errors and warnings. A file that cannot be read gives another error. [Config.Warnings] returns the
 // warnings of a valid configuration.
 func Load(path string) (*Config, error) {
-	data, err := readFile(path)
+	data, err := Read(path)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, err
 	}
-	c, problems := parse(path, data)
+	return LoadText(path, data)
+}
+
+// LoadText is [Load] for a text that is not in the file. The name appears in messages, and paths in the text are
+// relative to its folder.
+func LoadText(name string, data []byte) (*Config, error) {
+	c, problems := parse(name, data)
 	problems = append(problems, c.Validate()...)
 	problems.sort()
 	if err := problems.Err(); err != nil {
@@ -49,13 +55,28 @@ func Parse(name string, data []byte) (*Config, error) {
 // Warnings returns the warnings of [Load].
 func (c *Config) Warnings() Problems { return c.warnings }
 
+// DataDirOf returns the data folder that a text names, or the default, even if the text has errors.
+func DataDirOf(name string, data []byte) string {
+	c, _ := parse(name, data)
+	return c.DataDir
+}
+
+// Read reads the text of a configuration file. What is too long for one is cut: [LoadText] refuses it.
+func Read(path string) ([]byte, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return data, nil
+}
+
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	return io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 }
 
 // parse always returns a configuration: a value that cannot be read keeps its default.
@@ -74,8 +95,8 @@ func parse(name string, data []byte) (*Config, Problems) {
 
 // syntax parses data and returns its only document, or nil.
 func (d *decoder) syntax(data []byte) ast.Node {
-	if len(data) > maxFileSize {
-		d.unreadable(position{1, 1}, fmt.Sprintf("larger than %d bytes: not a configuration file", maxFileSize))
+	if len(data) > MaxFileSize {
+		d.unreadable(position{1, 1}, fmt.Sprintf("larger than %d bytes: not a configuration file", MaxFileSize))
 		return nil
 	}
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) // the parser miscounts lines with CRLF

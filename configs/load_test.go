@@ -122,7 +122,7 @@ func TestLoadWithoutFile(t *testing.T) {
 }
 
 func TestParseTooLarge(t *testing.T) {
-	_, err := Parse("big.yaml", []byte(strings.Repeat("#\n", maxFileSize)))
+	_, err := Parse("big.yaml", []byte(strings.Repeat("#\n", MaxFileSize)))
 	var problems Problems
 	if !errors.As(err, &problems) || len(problems) != 1 {
 		t.Errorf("error is %v, want one problem", err)

@@ -3,7 +3,7 @@ package configs
 // Log configures the program's own log, not the protocol log.
 type Log struct {
 	Level  LogLevel  `yaml:"level"`
-	Format LogFormat `yaml:"format" reload:"no"`
+	Format LogFormat `yaml:"format"`
 	// Signins writes a line for each sign-in, whatever its outcome.
 	Signins bool `yaml:"signins"`
 }

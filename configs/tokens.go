@@ -76,8 +76,8 @@ func readTokens(path string) (tokens []Token, problems []error) {
 	if err != nil {
 		return nil, []error{err}
 	}
-	if len(data) > maxFileSize {
-		return nil, []error{fmt.Errorf("%s is larger than %d bytes", path, maxFileSize)}
+	if len(data) > MaxFileSize {
+		return nil, []error{fmt.Errorf("%s is larger than %d bytes", path, MaxFileSize)}
 	}
 	for i, line := range strings.Split(string(data), "\n") {
 		words := strings.Fields(line)

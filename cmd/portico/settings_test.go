@@ -20,8 +20,8 @@ var settingsAppliers = map[string]bool{
 
 // settingsReaders are other functions that may read settings which an applier reads, too.
 var settingsReaders = map[string]bool{
-	"relayOptions":    true, // at the start; clientSide.bound applies changes
-	"logMovedServers": true, // at each change, for the log
+	"relayOptions": true, // at the start; clientSide.bound applies changes
+	"movedServers": true, // at each change, for the log
 }
 
 // TestSettingsApplyAtRunTime: each setting is read by a function that runs at each change. Another function might run

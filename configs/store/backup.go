@@ -93,7 +93,7 @@ func keepCopy(dir string, now time.Time, why Reason, text []byte) (string, error
 		return "", err
 	}
 	path := CopyPath(dir, now, why)
-	if err := replaceFile(path, text); err != nil {
+	if err := ReplaceFile(path, text); err != nil {
 		return "", fmt.Errorf("store: copy: %w", err)
 	}
 	return path, nil
@@ -219,7 +219,7 @@ func WriteCopy(dir, path string) (Content, error) {
 		}
 	}
 	text, _ := found.encode()
-	if err := replaceFile(path, text); err != nil {
+	if err := ReplaceFile(path, text); err != nil {
 		return Content{}, fmt.Errorf("store: copy: %w", err)
 	}
 	return ReadCopy(path)

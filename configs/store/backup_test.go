@@ -156,7 +156,7 @@ func TestRestoreAfterDamage(t *testing.T) {
 		},
 		"identity of another store": func(_,
 			beside string) error {
-			return replaceFile(beside, mark{"x", 99, "y"}.encode())
+			return ReplaceFile(beside, mark{"x", 99, "y"}.encode())
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -287,7 +287,7 @@ func TestCheckWhileOpen(t *testing.T) {
 			later, _, _ := decode(text)
 			later.revision++
 			changed, _ := later.encode()
-			return replaceFile(path, changed)
+			return ReplaceFile(path, changed)
 		},
 	} {
 		wantErr(t, damage(), nil)

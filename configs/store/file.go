@@ -157,7 +157,7 @@ func (f *File) put(revision uint64, entries map[string]Entry) error {
 	}
 	next := state{f.identity, revision, f.written.sum, entries}
 	text, sum := next.encode()
-	if err := replaceFile(filepath.Join(f.dir, FileName), text); err != nil {
+	if err := ReplaceFile(filepath.Join(f.dir, FileName), text); err != nil {
 		return err
 	}
 	f.written, f.previous, f.behind = mark{f.identity, revision, sum}, next.previous, true
@@ -175,7 +175,7 @@ func (f *File) follow() error {
 }
 
 func (f *File) writeMark(m mark) error {
-	if err := replaceFile(filepath.Join(f.dir, IdentityName), m.encode()); err != nil {
+	if err := ReplaceFile(filepath.Join(f.dir, IdentityName), m.encode()); err != nil {
 		return err
 	}
 	f.written = m
@@ -213,7 +213,7 @@ func (f *File) TryWrite() error {
 	if err == nil {
 		text, _ := state{f.identity, f.revision, f.previous, f.entries}.encode()
 		scratch := filepath.Join(f.dir, scratchName)
-		err = errors.Join(replaceFile(scratch, text), removeIfThere(scratch))
+		err = errors.Join(ReplaceFile(scratch, text), removeIfThere(scratch))
 	}
 	if err != nil {
 		return fmt.Errorf("store: %s cannot be written: %w", filepath.Join(f.dir, FileName), err)

@@ -60,7 +60,7 @@ func TestNoFileBesideCopies(t *testing.T) {
 	for what, lose := range map[string]func(path, beside string) error{
 		"both removed": func(path, beside string) error { return errors.Join(os.Remove(path), os.Remove(beside)) },
 		"an identity without file": func(path, beside string) error {
-			return errors.Join(os.Remove(path), replaceFile(beside,
+			return errors.Join(os.Remove(path), ReplaceFile(beside,
 				mark{identity: newIdentity(), sum: unwritten}.encode()))
 		},
 	} {
@@ -455,7 +455,7 @@ func TestFailedReplacementLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "folder")
 	wantErr(t, os.Mkdir(path, 0o700), nil)
-	if err := replaceFile(path, []byte("text")); err == nil {
+	if err := ReplaceFile(path, []byte("text")); err == nil {
 		t.Error("a folder was replaced")
 	}
 	if left := files(t, dir); len(left) != 0 {

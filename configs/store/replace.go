@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// unfinished ends the names of files that replaceFile has not yet renamed.
+// unfinished ends the names of files that ReplaceFile has not yet renamed.
 const unfinished = ".new"
 
-// replaceFile replaces a file with text, completely and durably, or changes nothing.
-func replaceFile(path string, text []byte) (err error) {
+// ReplaceFile replaces a file with text, completely and durably, or changes nothing. Only its owner may read it.
+func ReplaceFile(path string, text []byte) (err error) {
 	dir := filepath.Dir(path)
 	file, err := os.CreateTemp(dir, filepath.Base(path)+".*"+unfinished) // mode 0600
 	if err != nil {

@@ -29,23 +29,24 @@ func PathOf(pattern string, names ...string) string {
 // API is what can be seen and done over HTTP, one part for each noun. Where a part is nil, its routes are not there.
 // The methods of all parts may be called from anywhere. KindOf says of which kind an error is.
 type API struct {
-	Node        Node
-	Servers     Servers
-	Databases   Databases
-	Users       Users
-	Sessions    Sessions
-	Stats       Stats
-	Settings    Settings
-	Penalties   Penalties
-	Monitors    Monitors
-	Probes      Probes
-	Overrides   Overrides
-	Components  Components
-	Recovery    Recovery
-	Maintenance Maintenance
-	Log         Log
-	Store       Store
-	Service     Service
+	Node           Node
+	Servers        Servers
+	Databases      Databases
+	Users          Users
+	Sessions       Sessions
+	Stats          Stats
+	Settings       Settings
+	Penalties      Penalties
+	Monitors       Monitors
+	Probes         Probes
+	Overrides      Overrides
+	Components     Components
+	Recovery       Recovery
+	Maintenance    Maintenance
+	Log            Log
+	Store          Store
+	Service        Service
+	Configurations Configurations
 }
 
 // routes adds the API to the pages.
@@ -83,6 +84,7 @@ func (a API) register(api huma.API, all bool) {
 	add(api, a.Log, logRoutes, all)
 	add(api, a.Store, storeRoutes, all)
 	add(api, a.Service, serviceRoutes, all)
+	add(api, a.Configurations, configRoutes, all)
 }
 
 func add[Part any](api huma.API, part Part, routes func(huma.API, Part), all bool) {

@@ -173,13 +173,13 @@ func bounded(value any) any {
 	return value
 }
 
-// masked hides the values of keys that name secrets.
+// masked hides the values of keys that name secrets, and a whole configuration.
 func masked(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		for key, inner := range v {
 			v[key] = masked(inner)
-			for _, word := range []string{"password", "secret", "token", "credential"} {
+			for _, word := range []string{"password", "secret", "token", "credential", "candidate"} {
 				if strings.Contains(strings.ToLower(key), word) {
 					v[key] = secret.Mask
 				}

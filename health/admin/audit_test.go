@@ -30,8 +30,9 @@ type changing struct {
 	noted
 	Log
 	Store
-	blocked  []string
-	settings []SettingState
+	blocked       []string
+	settings      []SettingState
+	configuration int // number of the one in force
 }
 
 // changingMonitors are the monitors of that site.
@@ -46,7 +47,7 @@ var went = Change{What: "x", Was: "before", Now: "after"}
 func (c *changing) api() API {
 	return API{Node: c, Servers: c, Databases: c, Users: c, Sessions: c, Settings: c, Penalties: c,
 		Monitors: changingMonitors{}, Overrides: c, Components: c, Recovery: c, Maintenance: c, Log: c,
-		Store: c, Service: c}
+		Store: c, Service: c, Configurations: c}
 }
 
 func (c *changing) Blocked(server string) bool { return slices.Contains(c.blocked, server) }
@@ -114,6 +115,21 @@ func (c *changing) Generations(context.Context) []Generation { return nil }
 func (c *changing) Upgrade(context.Context, string, time.Duration) (Generation, error) {
 	return Generation{PID: 7, Serving: true}, nil
 }
+func (c *changing) Diff(context.Context) (ConfigDiff, error)            { return ConfigDiff{}, nil }
+func (c *changing) Plan(context.Context, Candidate) (ConfigPlan, error) { return ConfigPlan{}, nil }
+func (c *changing) Apply(context.Context, Candidate) (ConfigRecord, error) {
+	c.configuration++
+	return ConfigRecord{Number: c.configuration}, nil
+}
+func (c *changing) Rollback(context.Context, int) (ConfigRecord, error) {
+	c.configuration--
+	return ConfigRecord{Number: c.configuration}, nil
+}
+func (c *changing) History(context.Context) []ConfigRecord {
+	return []ConfigRecord{{Number: 9}, {Number: c.configuration, InForce: true}}
+}
+func (c *changing) Text(context.Context, int) (string, error) { return "", nil }
+
 func (c *changing) Status() protolog.Status { return protolog.Status{} } // a new rule is not in effect yet
 func (c *changing) On(context.Context, protolog.Filter, time.Duration) (was *protolog.Rule, now protolog.Rule,
 	err error) {
@@ -152,6 +168,9 @@ func TestEachChangeHasOldAndNew(t *testing.T) {
 		"maintenance/stop":                 `"old":{"activation":"blocked"},"new":{"activation":"allowed"}`,
 		"servers/{name}/maintenance/start": `"old":{"activation":"allowed"},"new":{"activation":"blocked"}`,
 		"servers/{name}/maintenance/stop":  `"old":{"activation":"blocked"},"new":{"activation":"allowed"}`,
+		"config/plan":                      `"old":{},"new":{}`,
+		"config/apply":                     `"old":{"configuration":0},"new":{"configuration":1}`,
+		"config/rollback":                  `"old":{"configuration":0},"new":{"configuration":-1}`,
 		"bundle":                           `"old":{"bundle":null},"new":{"bundle":"/bundle.tar"}`,
 		"service/upgrade":                  `"old":{"process":null},"new":{"process":7}`,
 		"store/backup":                     `"old":{"copy":null},"new":{"copy":"/backups/one"}`,

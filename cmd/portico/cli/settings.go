@@ -131,38 +131,3 @@ func (a *apiCommand) printSettings(cmd *cobra.Command, states []admin.SettingSta
 	}
 	return a.print(cmd, states, rows)
 }
-
-func newConfigDiff() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "diff",
-		Short: "List the settings that a change at run time overrides",
-		Long: `Diff compares the keys below "settings" of the file, as Portico last read it,
-with the values in effect. No other key of the file can be changed at run time.
-Other stored changes have their own commands: database status, server list,
-component get, override list, log status. portico store show lists everything
-that is stored. To check a file that Portico has not read yet, use portico
-check.
-
-Exit status: 0 no setting differs, 1 some differ, 2 Portico does not answer.`,
-		Args: cobra.NoArgs,
-	}
-	api := apiFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var states []admin.SettingState
-		if err := api.get(cmd.Context(), admin.PathSettings, &states); err != nil {
-			return err
-		}
-		states = slices.DeleteFunc(states, func(s admin.SettingState) bool { return s.File == "" })
-		if len(states) == 0 && api.forPeople() {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(),
-				"All settings are as in the file. Only the keys below settings are compared:\nportico store show "+
-					"lists what else is stored.")
-			return err
-		}
-		if err := api.printSettings(cmd, states); err != nil || len(states) == 0 {
-			return err
-		}
-		return errBadNews
-	}
-	return cmd
-}

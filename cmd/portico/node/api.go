@@ -112,7 +112,7 @@ func (s *service) nouns() admin.API {
 		Sessions: sessionsAPI{s}, Stats: statsAPI{s}, Settings: settingsAPI{s}, Penalties: penaltiesAPI{s},
 		Monitors: monitorsAPI{s}, Probes: probesAPI{s}, Overrides: overridesAPI{s}, Components: componentsAPI{s},
 		Recovery: recoveryAPI{s}, Maintenance: maintenanceAPI{s}, Log: logAPI{s.protocol, s}, Store: storeAPI{s},
-		Service: serviceAPI{s},
+		Service: serviceAPI{s}, Configurations: configAPI{s},
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *service) commit(ctx context.Context, current, next *inForce, keep func(
 
 // useFile puts a file that was read again in force in the parts that no setting changes. The caller holds changing.
 func (s *service) useFile(config *configs.Config) {
-	s.log.sink.setLevel(config.Log.Level)
+	s.log.sink.use(config.Log)
 	s.monitoring.plan()
 	s.alerts.use(config)
 	s.recovery.use(config)
@@ -150,8 +150,14 @@ func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
 	return err
 }
 
-// logMovedServers logs each mailbox server whose addresses a new configuration changes.
-func logMovedServers(log *nodeLog, old, config *configs.Config) {
+// movedServer is a mailbox server with other addresses than before.
+type movedServer struct {
+	name     string
+	from, to []string
+}
+
+// movedServers lists the mailbox servers whose addresses a new configuration changes.
+func movedServers(old, config *configs.Config) (all []movedServer) {
 	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
 		before, known := old.MailboxServers[name]
 		if !known {
@@ -160,8 +166,15 @@ func logMovedServers(log *nodeLog, old, config *configs.Config) {
 		from, to := before.Targets(old.Settings.ProxyTargetPort),
 			config.MailboxServers[name].Targets(config.Settings.ProxyTargetPort)
 		if !slices.Equal(from, to) {
-			log.Info().Str("server", name).Strs("old", from).Strs("new", to).
-				Msg("address of a mailbox server changed")
+			all = append(all, movedServer{name, from, to})
 		}
+	}
+	return all
+}
+
+func logMovedServers(log *nodeLog, old, config *configs.Config) {
+	for _, moved := range movedServers(old, config) {
+		log.Info().Str("server", moved.name).Strs("old", moved.from).Strs("new", moved.to).
+			Msg("address of a mailbox server changed")
 	}
 }

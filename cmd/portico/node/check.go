@@ -24,6 +24,15 @@ func Check(ctx context.Context, file string) (found configs.Problems, err error)
 	if err != nil {
 		return nil, err
 	}
+	found = checkLoaded(ctx, file, config)
+	if chosen, err := choose(file); err == nil && chosen.note != "" {
+		found = append(found, configs.Problem{File: file, Message: chosen.note, Warning: true})
+	}
+	return found, nil
+}
+
+// checkLoaded is Check for a configuration that could be read. file is its name in messages.
+func checkLoaded(ctx context.Context, file string, config *configs.Config) (found configs.Problems) {
 	found = slices.Concat(config.Warnings(), config.Advice())
 	kept, unread := store.ReadOnly(config.DataDir)
 	if unread != nil {
@@ -37,7 +46,7 @@ func Check(ctx context.Context, file string) (found configs.Problems, err error)
 	for _, err := range refused {
 		found = append(found, configs.Problem{File: file, Message: err.Error()})
 	}
-	return append(found, stored...), nil
+	return append(found, stored...)
 }
 
 // refusals returns why a start with a configuration would fail, by making what a start makes. kept is what is stored,

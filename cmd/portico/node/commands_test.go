@@ -19,7 +19,8 @@ import (
 // TestDemoFailsOver does, or replace the process that answers, as TestUpgrade does.
 var commandsWithoutResults = []string{
 	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "bench profile from-log",
-	"man", "token new", "service upgrade", "config import", "help", "completion bash",
+	"man", "token new", "service upgrade", "config import", "config show", "help",
+	"completion bash",
 	"completion fish", "completion powershell", "completion zsh",
 }
 
@@ -29,6 +30,9 @@ var commandSamples = []struct{ command, args string }{
 	{"check", "--config FILE"},
 	{"version", ""},
 	{"config diff", ""},
+	{"config history", ""},
+	{"config apply", ""},
+	{"config rollback", "1"},
 	{"settings get", ""},
 	{"settings set", "Banner=Hello"},
 	{"settings reset", "banner"},

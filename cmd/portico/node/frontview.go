@@ -20,12 +20,17 @@ func (c *clientSide) clientListeners() []health.Listener {
 	var all []health.Listener
 	for _, listener := range c.listeners.all() {
 		if !listener.ProxyProtocol { // it would want to hear from a proxy first
-			all = append(all, health.Listener{Address: reachable(listener.address),
-				Implicit: listener.TLS == configs.TLSImplicit, StartTLS: listener.TLS == configs.TLSStartTLS})
+			all = append(all, ownListener(listener))
 		}
 	}
 	slices.SortStableFunc(all, func(a, b health.Listener) int { return cmp.Compare(rank(a), rank(b)) })
 	return all
+}
+
+// ownListener is a listener as a client on this machine finds it.
+func ownListener(l *openListener) health.Listener {
+	return health.Listener{Address: reachable(l.address), Implicit: l.TLS == configs.TLSImplicit,
+		StartTLS: l.TLS == configs.TLSStartTLS}
 }
 
 func rank(d health.Listener) int {

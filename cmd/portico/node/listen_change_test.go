@@ -23,7 +23,7 @@ func TestReloadChangesListeners(t *testing.T) {
 	address := func(i int) string { return "127.0.0.1:" + ports[i] }
 	write := func(listeners ...string) string {
 		return site.writeWithout(t, "listeners", "listeners: ["+strings.Join(listeners, ", ")+
-			"]\nsettings: {login_type: plain_text_login}\n")
+			"]\nsettings: {login_type: plain_text_login}\nhealth: {config_watch: 0s}\n")
 	}
 	listener := func(i int, tls string) string { return fmt.Sprintf("{address: %q, tls: %s}", address(i), tls) }
 	r := site.serve(t, write(listener(0, "none"), listener(1, "none")))

@@ -12,13 +12,15 @@ import (
 	"portico/configs"
 )
 
-// logSink is where all log lines end up. Its level can change while the program runs. It is asked twice: as a Sampler
+// logSink is where all log lines end up. Its level and format can change. It is asked twice: as a Sampler
 // before a line is made, which spares making those that nobody wants, and as a LevelWriter for loggers that have a
 // Sampler of their own.
 type logSink struct {
 	level    atomic.Int32
 	mu       sync.Mutex
-	out      io.Writer
+	out      io.Writer // json or console
+	json     io.Writer
+	console  io.Writer
 	priority *priority // nil unless the lines go to systemd's journal
 	batch    *batch
 }
@@ -55,11 +57,8 @@ func newLog(out io.Writer, config configs.Log, journal bool) (zerolog.Logger, *l
 		sink.priority = &priority{out: out, level: zerolog.NoLevel}
 		out = sink.priority
 	}
-	if inConsole[config.Format] {
-		out = zerolog.ConsoleWriter{Out: out, NoColor: !terminal, TimeFormat: "15:04:05.000"}
-	}
-	sink.out = out
-	sink.setLevel(config.Level)
+	sink.json, sink.console = out, zerolog.ConsoleWriter{Out: out, NoColor: !terminal, TimeFormat: "15:04:05.000"}
+	sink.use(config)
 	return zerolog.New(sink).Sample(sink).Hook(zerolog.HookFunc(stamp)), sink
 }
 
@@ -68,9 +67,15 @@ func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
-// setLevel puts another level in force for all loggers of this sink.
-func (s *logSink) setLevel(level configs.LogLevel) {
-	s.level.Store(int32(levels[level]))
+// use puts another level and format in force for all loggers of this sink.
+func (s *logSink) use(config configs.Log) {
+	s.level.Store(int32(levels[config.Level]))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out = s.json
+	if inConsole[config.Format] {
+		s.out = s.console
+	}
 }
 
 // Sample implements zerolog.Sampler.

@@ -23,7 +23,7 @@ func TestLog(t *testing.T) {
 	}
 	child.Info().Msg("one")
 	child.Warn().Msg("two")
-	sink.setLevel(configs.LogDebug)
+	sink.use(configs.Log{Level: configs.LogDebug, Format: configs.LogJSON})
 	child.Debug().Msg("three")
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 2 {
@@ -43,7 +43,8 @@ func TestLog(t *testing.T) {
 
 func TestConsoleLogHasNoColourInAFile(t *testing.T) {
 	out := &testkit.Log{}
-	log, _ := newLog(out, configs.Log{Level: configs.LogInfo, Format: configs.LogConsole}, false)
+	log, sink := newLog(out, configs.Log{Level: configs.LogInfo, Format: configs.LogJSON}, false)
+	sink.use(configs.Log{Level: configs.LogInfo, Format: configs.LogConsole})
 	log.Info().Str("server", "mbx1").Msg("words")
 	if text := out.String(); strings.Contains(text, "\x1b") || !strings.HasSuffix(text, "INF words server=mbx1\n") {
 		t.Errorf("%q", text)

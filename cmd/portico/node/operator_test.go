@@ -62,8 +62,7 @@ func TestNamesOfRowsAreTaken(t *testing.T) {
 	wantSaid(t, cli.StatusFine, "server policy mbx1 Blocked -o name", "mbx1\n")
 	wantSaid(t, cli.StatusFine, "maintenance stop", "is not in maintenance")
 	wantSaid(t, cli.StatusFine, "maintenance start mbx1", "activation on mbx1")
-	wantSaid(t, cli.StatusFine, "config diff",
-		"All settings are as in the file. Only the keys below settings are compared")
+	wantSaid(t, cli.StatusFine, "config diff", "Nothing differs")
 	wantSaid(t, cli.StatusFine, "log on --user ann", "no directory is configured")
 	if got := said(t, cli.StatusFine, "health get --failed"); strings.Contains(got, "Monitor") {
 		t.Error(got)

@@ -1,9 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,29 +11,32 @@ import (
 	"portico/configs"
 )
 
-// reload reads configuration, certificates and keys again and puts all of it in force, or nothing. Sessions go on as
-// they are. Keys that only a restart takes are named in the log. The store stays that of the start.
+// bySignal is who applies the file at a SIGHUP.
+const bySignal = "SIGHUP"
+
+// reload applies the configuration file, and reads certificates and keys again. A file that was put back, or that an
+// operator has rolled back from, is not applied again until it is edited.
 func (s *service) reload() error {
-	ctx := context.Background()
-	var loaded *configs.Config
-	err := s.apply(ctx, func(*inForce) (next *inForce, err error) {
-		if loaded, err = configs.Load(s.config.path); err != nil {
-			return nil, err
-		}
-		return s.prepare(ctx, loaded)
-	}, nil)
+	text, err := configs.Read(s.config.path)
 	if err != nil {
 		return err
 	}
-	s.clients.listeners.closeOthers()
-	for _, warning := range loaded.Warnings() {
-		s.log.Warn().Msg(warning.Error())
+	c := candidate{text: text, name: s.config.path, who: bySignal, from: s.config.path}
+	if decided, refused := s.applies.kept.Decided(text); decided && !refused {
+		inForce := s.applies.current()
+		if c.text = inForce.text; !bytes.Equal(text, c.text) {
+			c.name = s.numbered(inForce.number)
+			s.log.Warn().Int("configuration", inForce.number).
+				Msg("the file was not in force last, and is as it was then: portico config apply applies it")
+		}
 	}
-	if later := configs.NeedsRestart(s.config.started, s.current().config); len(later) > 0 {
-		s.log.Warn().Strs("keys", slices.Sorted(slices.Values(later))).
-			Msg("some changes need a restart")
-	}
-	return nil
+	_, err = s.applies.begin(context.Background(), c)
+	return err
+}
+
+// numbered names an earlier configuration in messages.
+func (s *service) numbered(number int) string {
+	return fmt.Sprintf("%s (configuration %d)", s.config.path, number)
 }
 
 // reloadAndTell reloads, and reports the outcome in the log and the metrics.
@@ -64,7 +67,7 @@ func newReloadMetrics(reg prometheus.Registerer) *reloadMetrics {
 	m := &reloadMetrics{
 		good: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "portico_config_last_reload_successful",
-			Help: "Whether the configuration was valid when it was last read: 1 or 0.",
+			Help: "Whether the configuration that was last read is in force: 1 or 0.",
 		}),
 		at: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "portico_config_last_reload_success_timestamp_seconds",

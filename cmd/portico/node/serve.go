@@ -8,8 +8,6 @@ import (
 	"os"
 	"syscall"
 	"time"
-
-	"portico/configs"
 )
 
 // lastPatience is how long a forced stop may take before the process ends as it is.
@@ -82,11 +80,11 @@ func startFrom(file string, log io.Writer, previous *takeover, given activated) 
 			}
 		}()
 	}
-	config, err := configs.Load(file)
+	chosen, err := choose(file)
 	if err != nil {
 		return nil, err
 	}
-	if s, err = startService(config, file, log, previous, given); err != nil {
+	if s, err = startService(chosen, file, log, previous, given); err != nil {
 		return nil, err
 	}
 	s.previous = nil
@@ -96,6 +94,7 @@ func startFrom(file string, log io.Writer, previous *takeover, given activated) 
 			s.log.Warn().Err(err).Msg("the process before this one does not answer")
 		}
 	}
+	s.applies.started(chosen)
 	return s, nil
 }
 

@@ -45,6 +45,7 @@ type service struct {
 	recovery   *recovering      // what is done about failing monitors
 	alerts     *alerting        // who is told about them
 	api        *apiServer       // HTTP
+	applies    *applies         // of whole configurations
 
 	previous    *takeover    // the start in place of another process; nil for a start by itself, and afterwards
 	generations *generations // earlier processes that carry sessions
@@ -52,11 +53,13 @@ type service struct {
 	upgrades    *upgrades
 }
 
-// startService opens and starts everything that config asks for, or nothing.
-func startService(config *configs.Config, file string, out io.Writer, previous *takeover,
+// startService opens and starts everything that a configuration asks for, or nothing.
+func startService(chosen choice, file string, out io.Writer, previous *takeover,
 	given activated) (*service, error) {
+	config := chosen.config
 	s := newService(config, file, out)
 	s.previous, s.clients.listeners.given = previous, given
+	s.applies = newApplies(s, chosen)
 	for _, warning := range config.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
@@ -245,6 +248,7 @@ func (s *service) restartFrontEnd(ctx context.Context) error {
 func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	s.background.draining.Store(true)
 	s.upgrades.stop()
+	s.applies.stop()
 	s.clients.listeners.close()
 	s.moves.underWay.stop()
 	if s.monitoring != nil { // what probes find while all ends means nothing

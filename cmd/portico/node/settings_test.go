@@ -54,7 +54,7 @@ func TestSettings(t *testing.T) {
 	c.Close()
 	r.logged(t, "settings changed by an operator")
 	if got := r.settings(t, cli.StatusBad, "config", "diff", "-o", "list"); !strings.Contains(got,
-		"Value  : Set now.\nSource : stored\nFile   : Of the file.") {
+		"Running  : Set now.\nFile     : Of the file.\nAt start : Set now.") {
 		t.Errorf("diff:\n%s", got)
 	}
 

@@ -83,8 +83,11 @@ func (t *takeover) receive(file string) error {
 	if err != nil {
 		return fmt.Errorf("upgrade: %w", err)
 	}
-	found, err := Check(context.Background(), file)
-	if err := errors.Join(err, found.Err()); err != nil {
+	chosen, err := choose(file)
+	if err == nil {
+		err = checkLoaded(context.Background(), file, chosen.config).Err()
+	}
+	if err != nil {
 		return err
 	}
 	if err := t.from.Send(sayLoaded, release.Version()); err != nil {

@@ -54,6 +54,9 @@ var repeated = []struct{ id, path, body, first, second string }{
 	{"stop-maintenance", "maintenance/stop", "", `"was":"Inactive","result":"Active"`, `[]`},
 	{"recover", "recovery", `{"action":"failover","server":"mbx1"}`, `"result":"Succeeded"`, `"result":"S`},
 	{"recover", "recovery", `{"action":"failover","server":"mbx1","lift":true}`, `"result":"Succeeded"`, `"result":"S`},
+	{"plan-config", "config/plan", "", `"changes":[]`, `"changes":[]`},
+	{"apply-config", "config/apply", "", `"result":"started","in_force":true`, `"result":"started","in_force":true`},
+	{"roll-back-config", "config/rollback", `{"number":1}`, `"number":1`, `"number":1`},
 	{"write-bundle", "bundle", "", `"bundle":"`, `"bundle":"`}, // another file each time
 	{"back-up-store", "store/backup", "", `"file":"`, `"file":"`},
 	{"run-probe", "/probes/IMAP.Protocol/ImapSelfTestProbe", "", `"ImapSelfTestProbe/mbx1"`,

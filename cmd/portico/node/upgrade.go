@@ -89,6 +89,15 @@ func (s *service) upgrade(ctx context.Context, program string, drain time.Durati
 			return made, err
 		}
 	}
+	resumeApplies, err := s.applies.pause()
+	if err != nil {
+		return made, err
+	}
+	defer func() {
+		if err != nil {
+			resumeApplies()
+		}
+	}()
 	done, err := s.config.change(ctx) // nothing changes meanwhile
 	if err != nil {
 		return made, err
