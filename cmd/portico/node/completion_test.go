@@ -47,12 +47,11 @@ func TestCompletion(t *testing.T) {
 		{"settings set banner=x max_command_s", "max_command_size=", noSpace},
 		{"store backup ", "", files},
 	} {
-		args := strings.Split(c.line, " ")
+		args, from := strings.Split(c.line, " "), socket
 		if c.line == "server block mbx2" { // the flags of the line say which Portico is asked
-			args = append(args[:2], "--admin", socket, args[2])
-		} else {
-			t.Setenv("PORTICO_ADMIN", socket)
+			args, from = append(args[:2], "--admin", socket, args[2]), socket+".none"
 		}
+		t.Setenv("PORTICO_ADMIN", from)
 		status, out, errs := command(append([]string{"__completeNoDesc"}, args...)...)
 		lines := strings.Split(strings.TrimSpace(out), "\n")
 		offered, directive := lines[:len(lines)-1], lines[len(lines)-1]
