@@ -112,7 +112,7 @@ func TestMost(t *testing.T) {
 	for i := range 3 * Most {
 		number := begin(t, l, fmt.Sprint("text ", i), "file")
 		result := Refused
-		if i == 1 || i > 2*Most {
+		if i == 1 || i > 2*Most+2 {
 			result = PutBack
 		}
 		end(t, l, number, result, 1)
@@ -120,6 +120,9 @@ func TestMost(t *testing.T) {
 	records := open(t, dir).Records()
 	if len(records) != Most || records[Most-1].Number != 1 || records[0].Number != 3*Most+1 {
 		t.Errorf("%d records: %+v", len(records), records)
+	}
+	if _, kept := l.Record(3); !kept {
+		t.Error("one that was in force has gone before those that were refused")
 	}
 	for _, r := range records {
 		if _, err := l.Text(r.Number); err != nil {
