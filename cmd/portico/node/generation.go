@@ -134,6 +134,7 @@ func (of *generation) follow(conn *handover.Conn) {
 	of.held = proxy.Places{}
 	of.mu.Unlock()
 	close(of.gone)
+	of.release()
 	of.g.server.Reserve(proxy.Places{}.Minus(held))
 	if of.ctx.Err() == nil {
 		of.g.log.Info().Int("process", of.pid).Msg("an earlier process has ended")
@@ -194,6 +195,13 @@ func (of *generation) again() *handover.Conn {
 		}
 	}
 	return nil
+}
+
+// release frees the handle on the process.
+func (of *generation) release() {
+	if of.process != nil {
+		of.process.Release()
+	}
 }
 
 // kill ends a process that hangs.

@@ -60,11 +60,22 @@ func (u *upgrades) begin(program, file string) (*handover.Process, error) {
 	return next, nil
 }
 
-func (u *upgrades) end(over bool) {
+// fail ends an upgrade whose process has ended.
+func (u *upgrades) fail() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.next, u.over = nil, u.over || over
+	u.next = nil
 	u.working.Done()
+}
+
+// succeed ends an upgrade. From here on the other process is not this one's to kill. Only then may this one end, which
+// it does at once if it has no sessions.
+func (u *upgrades) succeed(left *retirement) {
+	u.mu.Lock()
+	u.next, u.over = nil, true
+	u.working.Done()
+	u.mu.Unlock()
+	u.retired <- left
 }
 
 // stop lets no upgrade begin any more, and breaks off one that is in progress.
@@ -115,8 +126,8 @@ func (s *service) upgrade(ctx context.Context, program string, drain time.Durati
 	s.log.Warn().Str("program", program).Int("process", next.PID).Dur("drain", drain).Msg("upgrade started")
 	next.SetDeadline(time.Now().Add(s.upgrades.time))
 	left, version, err := s.handOver(next)
-	defer func() { s.upgrades.end(err == nil) }()
 	if err != nil {
+		defer s.upgrades.fail()
 		next.Kill()
 		s.takeBack(left)
 		resume()
@@ -126,7 +137,7 @@ func (s *service) upgrade(ctx context.Context, program string, drain time.Durati
 	}
 	next.Close()
 	s.retire(left, next.PID, drain)
-	s.upgrades.retired <- left
+	s.upgrades.succeed(left)
 	return admin.Generation{PID: next.PID, Version: version, Since: time.Now(), Serving: true}, nil
 }
 

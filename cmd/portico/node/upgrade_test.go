@@ -180,6 +180,17 @@ func TestUpgrade(t *testing.T) {
 	second.Expect("b OK *")
 }
 
+// A process without sessions ends at once when another one has taken its place, and leaves that one alone.
+func TestUpgradeOfAnIdleNode(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login}\n")
+	for range 4 {
+		u.run(t, 0, "service", "upgrade")
+		u.run(t, 0, "service", "generations")
+	}
+	testkit.Eventually(t, "the others have ended", func() bool { return len(u.generations(t)) == 1 })
+	u.signedIn(t).Command("b", "LOGOUT")
+}
+
 // A process whose configuration can be read but that cannot sign anybody in does not take over.
 func TestUpgradeToWhatCannotSignIn(t *testing.T) {
 	const unusable = "health: {mailboxes: {db1: {user: alice, password_file: health.password}}}\n" +
