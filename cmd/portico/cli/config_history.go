@@ -46,7 +46,7 @@ func newConfigShow() *cobra.Command {
 		Long: `Show prints a whole configuration as it was applied, without the files that it
 names. N is its number in config history. Only root and Portico's own user may
 see it, over admin.socket.`,
-		Example: "  portico config show 7 > /etc/portico/portico.yaml",
+		Example: "  portico config show 7 > portico.yaml.new",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	api := apiFlags(cmd)

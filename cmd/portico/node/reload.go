@@ -27,7 +27,7 @@ func (s *service) reload() error {
 		if c.text = inForce.text; !bytes.Equal(text, c.text) {
 			c.name = s.numbered(inForce.number)
 			s.log.Warn().Int("configuration", inForce.number).
-				Msg("the file was not in force last, and is as it was then: portico config apply applies it")
+				Msg("the file is not applied: it has not changed since it was put back or replaced; portico config apply applies it")
 		}
 	}
 	_, err = s.applies.begin(context.Background(), c)
