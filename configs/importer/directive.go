@@ -55,11 +55,14 @@ func count(block []*directive) int {
 }
 
 var (
-	secretName = regexp.MustCompile(`(?i)passw|passphrase|^(dn)?pass$|secret|token|cred|^auth$|^key$|header$|` +
-		`(api|private|shared).?key`)
+	secretName = regexp.MustCompile(`(?i)passw|passphrase|^(dn)?pass$|secret|token|cred|nonce|^auth$|^key$|header$|` +
+		`(api|private|shared).?key|^(pre)?setenv$|^send(-binary)?(-lf)?$`)
 	secretValue = regexp.MustCompile(`(?i)^(connect|args|map_library_opt)$`) // settings with a secret among others
-	secretPair  = regexp.MustCompile(`(?i)^([\w.-]*(?:pass|secret|token|key|cred)[\w.-]*)=.`)
+	secretPair  = regexp.MustCompile(`(?i)([\w.-]*(?:pass|secret|token|key|cred)[\w.-]*)=[^\s=]+`)
 	userInfo    = regexp.MustCompile(`//[^/@\s]*@`)
+	urlQuery    = regexp.MustCompile(`(://[^?\s]*\?)\S*`)
+	quoted      = regexp.MustCompile(`'[^']*'`) // in a query
+	inlineData  = regexp.MustCompile(`(?s)^data:.*|.*PRIVATE KEY.*`)
 )
 
 // text returns the directive as a comment may show it: on one line, not too long, without what may be a secret.
@@ -74,10 +77,13 @@ func (x *directive) makeText() string {
 	const longest = 100
 	var words []string
 	for i, word := range x.words {
-		if pair := secretPair.FindStringSubmatch(word); pair != nil {
-			word = pair[1] + "=…"
+		for _, hide := range []struct {
+			what *regexp.Regexp
+			by   string
+		}{{inlineData, "…"}, {secretPair, "$1=…"}, {userInfo, "//…@"}, {urlQuery, "$1…"}, {quoted, "'…'"}} {
+			word = hide.what.ReplaceAllString(word, hide.by)
 		}
-		words = append(words, userInfo.ReplaceAllString(word, "//…@"))
+		words = append(words, word)
 		if (secretName.MatchString(word) || i == 0 && secretValue.MatchString(word)) && i < len(x.words)-1 {
 			words = append(words, "…")
 			break

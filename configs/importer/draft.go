@@ -181,7 +181,7 @@ func (d *draft) setDuration(x *directive, key string, field *time.Duration, valu
 	}
 }
 
-// setNumber is set for a number within the bounds of its key. Zero is no limit: the key keeps its default.
+// setNumber is set for a number within the bounds of its key. Zero is no limit.
 func (d *draft) setNumber(x *directive, key string, field *int, text string) {
 	low, high, _ := strings.Cut(d.ranges[key].Range, "..")
 	least, _ := strconv.Atoi(low)
@@ -190,6 +190,8 @@ func (d *draft) setNumber(x *directive, key string, field *int, text string) {
 	switch {
 	case err != nil || value < 0:
 		d.decide(x, key, "is no number")
+	case value == 0 && d.ranges[key].Default != high:
+		set(d, x, key, field, most)
 	case value == 0:
 		section, _, _ := strings.Cut(key, ".")
 		d.remark(x, section, "no limit is Portico's default")

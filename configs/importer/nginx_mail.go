@@ -104,13 +104,24 @@ func (n *nginx) certificates(block []*directive) {
 		}
 		key := keys[0]
 		keys = keys[1:]
-		if strings.HasPrefix(x.arg(0), "data:") || strings.HasPrefix(key.arg(0), "engine:") {
+		if !isFile(x.arg(0)) || !isFile(key.arg(0)) {
 			n.decide(x, "tls.certificates", "Portico reads certificates and keys from files")
+			n.decide(key, "tls.certificates", "Portico reads certificates and keys from files")
 			continue
 		}
 		n.certificate(x, n.path(x.arg(0)), n.path(key.arg(0)))
 		n.take(key, "")
 	}
+}
+
+// isFile says whether the value of a certificate or key is the name of a file, which nginx has no more to say about.
+func isFile(value string) bool {
+	for _, kind := range []string{"data:", "engine:", "store:"} {
+		if strings.HasPrefix(value, kind) {
+			return false
+		}
+	}
+	return true
 }
 
 // authHTTP makes nginx's authentication server a source of the directory.
