@@ -50,7 +50,8 @@ func TestManyServers(t *testing.T) {
 // Secrets in places where no setting for secrets is are in no comment and no key.
 func TestSecretsStayOut(t *testing.T) {
 	for name, text := range map[string]string{
-		"nginx key": "mail {\n auth_http http://localhost/auth;\n server {\n listen 993 ssl;\n ssl_certificate a.crt;\n" +
+		"nginx key": "mail {\n auth_http http://localhost/auth;\n server {\n listen 993 ssl;\n" +
+			" ssl_certificate a.crt;\n" +
 			" ssl_certificate_key \"data:-----BEGIN PRIVATE KEY-----\\n" + secretMark + "\";\n }\n}\n",
 		"nginx both": "mail {\n auth_http http://localhost/auth;\n server {\n listen 993 ssl;\n" +
 			" ssl_certificate \"data:" + secretMark + "\";\n ssl_certificate_key \"data:" + secretMark + "\";\n }\n}\n",

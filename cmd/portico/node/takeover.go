@@ -30,6 +30,7 @@ const (
 // listenersMessage names the listeners that come with it.
 type listenersMessage struct {
 	Version string   `json:"version"`
+	DataDir string   `json:"data_dir"` // the store in it is handed over later
 	Names   []string `json:"names"`
 }
 
@@ -89,6 +90,9 @@ func (t *takeover) receive(file string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if now := chosen.config.DataDir; now != names.DataDir {
+		return fmt.Errorf("data_dir is %s, and was %s: only a restart takes another one", now, names.DataDir)
 	}
 	if err := t.from.Send(sayLoaded, release.Version()); err != nil {
 		return fmt.Errorf("upgrade: %w", err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -20,6 +22,7 @@ const (
 	upgradeTime    = 30 * time.Second // for the other process to take clients; upgrades.time
 	drainTime      = 12 * time.Hour   // for sessions to end, if nobody gives another
 	maxGenerations = 8                // that carry sessions at the same time
+	lateTime       = time.Second      // for a last word of the other process, when that time is over
 	leaveTime      = 10 * time.Second // for requests over HTTP that are being answered
 )
 
@@ -96,7 +99,7 @@ func (s *service) upgrade(ctx context.Context, program string, drain time.Durati
 			maxGenerations))
 	}
 	if program == "" {
-		if program, err = os.Executable(); err != nil {
+		if program, err = startedProgram(); err != nil {
 			return made, err
 		}
 	}
@@ -141,11 +144,21 @@ func (s *service) upgrade(ctx context.Context, program string, drain time.Durati
 	return admin.Generation{PID: next.PID, Version: version, Since: time.Now(), Serving: true}, nil
 }
 
+// startedProgram is this program by the name by which it was started: where that is a link, it may point to another
+// version now.
+func startedProgram() (string, error) {
+	if path, err := exec.LookPath(os.Args[0]); err == nil {
+		return filepath.Abs(path)
+	}
+	return os.Executable()
+}
+
 // handOver tells the other process what it needs, in the order of the messages; see sayListeners. left is not nil once
 // the other process may have the store.
 func (s *service) handOver(next *handover.Process) (left *retirement, version string, err error) {
 	names, files := s.openListeners()
-	if err := next.Send(sayListeners, listenersMessage{release.Version(), names}, files...); err != nil {
+	mine := listenersMessage{release.Version(), s.config.started.DataDir, names}
+	if err := next.Send(sayListeners, mine, files...); err != nil {
 		return nil, "", err
 	}
 	m, err := next.Await(sayLoaded)
@@ -165,6 +178,10 @@ func (s *service) handOver(next *handover.Process) (left *retirement, version st
 		return left, "", err
 	}
 	_, err = next.Await(sayReady)
+	if errors.Is(err, handover.ErrTime) { // it may be ready, if this process was stopped meanwhile
+		next.SetDeadline(time.Now().Add(lateTime))
+		_, err = next.Await(sayReady)
+	}
 	return left, version, err
 }
 

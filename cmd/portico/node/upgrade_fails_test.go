@@ -169,7 +169,7 @@ func TestTheProcessBeforeDies(t *testing.T) {
 			}
 			defer next.Kill()
 			for _, step := range []func() error{
-				func() error { return next.Send(sayListeners, listenersMessage{}) },
+				func() error { return next.Send(sayListeners, listenersMessage{DataDir: config.DataDir}) },
 				func() error { _, err := next.Await(sayLoaded); return err },
 				func() error { return next.Send(sayYours, carriedOver{}, disk.Lend()) },
 			}[:slices.Index([]string{sayListeners, sayLoaded, sayYours, sayReady}, c.before)] {

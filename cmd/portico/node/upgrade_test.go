@@ -209,6 +209,18 @@ func TestUpgradeToWhatCannotSignIn(t *testing.T) {
 	u.signedIn(t).Command("b", "LOGOUT")
 }
 
+// Another data_dir has another store, so it needs a restart.
+func TestUpgradeToAnotherDataDir(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login}\n")
+	u.replace(t, "data_dir: data", "data_dir: data2")
+	if why := u.run(t, 2, "service", "upgrade"); !strings.Contains(why, "data_dir is") {
+		t.Errorf("refused with %q", why)
+	}
+	if _, err := os.Stat(filepath.Join(u.dir, "data2")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the other folder: %v", err)
+	}
+}
+
 // A process that is killed leaves the earlier one with its sessions, and the next start finds it.
 func TestKilledBesideAnEarlierProcess(t *testing.T) {
 	u := newUpgradable(t, "settings: {login_type: plain_text_login, max_connections_per_user: 2}\n")
