@@ -95,7 +95,7 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 	r.impatient(t)
 	r.quickCopies(t)
 	began := time.Now()
-	n.valves[0].set(fault{answersNo: "EXAMINE"})
+	n.valves[0].set(fault{answersNo: opens})
 	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	since(t, began, "db1 moved")
 	const did, told = "ServerFailover/mbx1:Succeeded", "High Availability of mbx1 is at fault"

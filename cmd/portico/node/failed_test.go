@@ -59,7 +59,7 @@ func TestFailedCopyAfterFailover(t *testing.T) {
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
 	r.impatient(t)
-	w.valves[0].turn(fault{hangsUpOn: "EXAMINE"})
+	w.valves[0].turn(fault{hangsUpOn: opens})
 	r.eventually(t, "db1 moves", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
 	if got := r.copyStatus(t, "db1", "mbx1"); got != "Failed" {
 		t.Errorf("the old copy is %s", got)
@@ -112,7 +112,7 @@ func TestCopiesAreLookedAt(t *testing.T) {
 		}
 	}
 	r.asks(t, cli.StatusFine, "override", "add", probe, "--property", "RecurrenceIntervalSeconds", "--value", "1")
-	w.valves[1].turn(fault{hangsUpOn: "EXAMINE"})
+	w.valves[1].turn(fault{hangsUpOn: opens})
 	r.eventually(t, "mbx2's copy is Failed", func() bool { return r.copyStatus(t, "db1", "mbx2") == "Failed" })
 	r.logged(t, "copy of a database is Failed")
 	w.valves[1].set(fault{})

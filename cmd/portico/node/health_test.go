@@ -41,7 +41,7 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 			self1: "Mailbox Server Authentication", deep1: "Mailbox Server Authentication",
 			ctp1: "Mailbox Server Authentication",
 		}},
-		{"login but SELECT hangs", valve(fault{deafTo: "EXAMINE"}),
+		{"login but SELECT hangs", valve(fault{deafTo: opens}),
 			map[string]string{deep1: "Information Store", ctp1: "Information Store"}},
 		{"mailbox unreadable", func() func() {
 			folder := filepath.Join(w.dovecots[0].Dir, "mail", "health1")
@@ -72,12 +72,12 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 		})
 	}
 	// What a run by hand tells.
-	w.valves[0].set(fault{deafTo: "EXAMINE"})
+	w.valves[0].set(fault{deafTo: opens})
 	got := r.asks(t, cli.StatusBad, "probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db1", "--timeout", "300ms",
 		"-o", "list")
 	for _, words := range []string{
 		"ResultType         : Timeout", "_Mbx               : mbx1", "Dependency         : Information Store",
-		"Phase              : select", "LastSent           : EXAMINE INBOX",
+		"Phase              : select", opens + "\n",
 	} {
 		if !strings.Contains(got, words) {
 			t.Errorf("no %q in\n%s", words, got)

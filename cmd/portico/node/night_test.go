@@ -212,7 +212,7 @@ func TestNightOfAFlap(t *testing.T) {
 	r.settled(t)
 	began := time.Now()
 	for range 3 { // each ends long before its minute of Degraded is over; no probe is cut in another phase
-		n.valves[0].turn(fault{hangsUpOn: "EXAMINE"})
+		n.valves[0].turn(fault{hangsUpOn: opens})
 		r.eventually(t, "db1 fails", func() bool {
 			all := r.monitors(t)
 			return all[deep1].FirstAlert != nil && all[ctp1].FirstAlert != nil

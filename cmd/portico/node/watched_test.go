@@ -30,6 +30,9 @@ type valve struct {
 	taken int // connections
 }
 
+// opens is in the lines by which probes open a health mailbox: EXAMINE, or SELECT where they write to it.
+const opens = " INBOX"
+
 // fault is what a valve does to connections from now on.
 type fault struct {
 	refuse  bool   // close them at once
