@@ -31,11 +31,11 @@ func (r *Replica) Apply(changes ...Change) {
 	}
 }
 
-// Revision is that of the latest change.
-func (r *Replica) Revision() uint64 {
+// Usable returns why a call may not continue: ErrClosed, or the error of ctx.
+func (r *Replica) Usable(ctx context.Context) error {
 	r.m.mu.RLock()
 	defer r.m.mu.RUnlock()
-	return r.m.revision
+	return r.m.usable(ctx)
 }
 
 // Close ends all watches. Later calls return ErrClosed.

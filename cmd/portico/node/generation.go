@@ -45,7 +45,8 @@ type question struct {
 func newGeneration(g *generations, pid int) *generation {
 	of := &generation{g: g, path: generationSocket(g.folder, pid), pid: pid, gone: make(chan struct{}),
 		asked: make(map[int]question)}
-	of.process, _ = os.FindProcess(pid) // a handle on this very process: it is alive if it answers afterwards
+	// A handle on this very process: it is alive if it answers afterwards. This fails on no Unix.
+	of.process, _ = os.FindProcess(pid)
 	of.ctx, of.cancel = context.WithCancel(context.Background())
 	return of
 }
@@ -134,7 +135,7 @@ func (of *generation) follow(conn *handover.Conn) {
 	of.held = proxy.Places{}
 	of.mu.Unlock()
 	close(of.gone)
-	of.release()
+	of.process.Release()
 	of.g.server.Reserve(proxy.Places{}.Minus(held))
 	if of.ctx.Err() == nil {
 		of.g.log.Info().Int("process", of.pid).Msg("an earlier process has ended")
@@ -197,19 +198,9 @@ func (of *generation) again() *handover.Conn {
 	return nil
 }
 
-// release frees the handle on the process.
-func (of *generation) release() {
-	if of.process != nil {
-		of.process.Release()
-	}
-}
-
 // kill ends a process that hangs.
 func (of *generation) kill(why error) {
 	of.g.log.Error().Err(why).Int("process", of.pid).Msg("an earlier process does not answer: killed with its sessions")
-	if of.process == nil {
-		return
-	}
 	if err := of.process.Kill(); err != nil {
 		of.g.log.report("kill an earlier process", err)
 	}

@@ -23,8 +23,12 @@ type fakeEarlier struct {
 	process  *exec.Cmd
 }
 
-func newFakeEarlier(t *testing.T, r *running) *fakeEarlier {
+// serveBesideEarlier starts a service, and a fake earlier process that it has not adopted.
+func serveBesideEarlier(t *testing.T) (*running, *fakeEarlier) {
 	t.Helper()
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
 	f := &fakeEarlier{t: t, process: exec.Command("sleep", "1000")}
 	if err := f.process.Start(); err != nil {
 		t.Fatal(err)
@@ -42,7 +46,7 @@ func newFakeEarlier(t *testing.T, r *running) *fakeEarlier {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.listener.Close() })
-	return f
+	return r, f
 }
 
 // accept takes the next connection, and says what the process is, with a number of connections.
@@ -94,10 +98,7 @@ func (r *running) relayed(t *testing.T) (n float64) {
 // asked again. It has ended when its socket is closed.
 func TestEarlierProcessThatLosesItsConnection(t *testing.T) {
 	testkit.NoLeaks(t)
-	site := newSite(t)
-	site.serveMail(t)
-	r := site.serve(t, site.write(t, ""))
-	f := newFakeEarlier(t, r)
+	r, f := serveBesideEarlier(t)
 	go r.generations.adopt(t.Context())
 	conn := f.accept(7)
 	testkit.Eventually(t, "its connections count", func() bool { return r.relayed(t) == 7 })
@@ -130,10 +131,7 @@ func TestEarlierProcessThatLosesItsConnection(t *testing.T) {
 // What an earlier process has sent when this one leaves it, is not lost.
 func TestLeaveAnEarlierProcess(t *testing.T) {
 	testkit.NoLeaks(t)
-	site := newSite(t)
-	site.serveMail(t)
-	r := site.serve(t, site.write(t, ""))
-	f := newFakeEarlier(t, r)
+	r, f := serveBesideEarlier(t)
 	go r.generations.adopt(t.Context())
 	conn := f.accept(7)
 	answers := make(chan int, 1)
@@ -157,11 +155,8 @@ func TestLeaveAnEarlierProcess(t *testing.T) {
 // An earlier process that is silent for too long is killed. Nothing moves before.
 func TestEarlierProcessThatHangs(t *testing.T) {
 	testkit.NoLeaks(t)
-	site := newSite(t)
-	site.serveMail(t)
-	r := site.serve(t, site.write(t, ""))
+	r, f := serveBesideEarlier(t)
 	r.generations.silence = 50 * time.Millisecond
-	f := newFakeEarlier(t, r)
 	go r.generations.adopt(t.Context())
 	f.accept(7)
 	moved := make(chan struct{})

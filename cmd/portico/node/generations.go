@@ -127,7 +127,7 @@ func (g *generations) meet(ctx context.Context, pid int) {
 	if hasEnded(err) {
 		g.log.Warn().Int("process", pid).Msg("an earlier process has ended")
 		os.Remove(of.path)
-		of.release()
+		of.process.Release()
 		return
 	}
 	if err != nil {

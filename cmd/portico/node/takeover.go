@@ -196,8 +196,7 @@ func (s *service) prove(ctx context.Context) error {
 		served <- s.clients.server.Serve(ln, proxy.Listener{Name: wanted[0].Address, TLS: listenerTLS[wanted[0].TLS]})
 	}()
 	private := func() []health.Listener {
-		return []health.Listener{{Address: ln.Addr().String(), Implicit: wanted[0].TLS == configs.TLSImplicit,
-			StartTLS: wanted[0].TLS == configs.TLSStartTLS}}
+		return []health.Listener{ownListener(&openListener{Listener: wanted[0], address: ln.Addr()})}
 	}
 	front := health.Front{Back: s.monitoring.behind(), Listeners: private, Left: descriptorLeft}
 	failed := health.Try(ctx, proveTime, front.ProxyTest(s.clients.admit))

@@ -44,14 +44,15 @@ func (s *Store) usable() error {
 func (s *Store) note(err error) {
 	s.calling.Lock()
 	defer s.calling.Unlock()
+	now := State{err, time.Now()}
 	s.mu.Lock()
 	same := (err == nil) == (s.state.Err == nil) && errors.Is(err, ErrRestored) == errors.Is(s.state.Err, ErrRestored)
 	if !same {
-		s.state = State{err, time.Now()}
+		s.state = now
 	}
 	s.mu.Unlock()
 	if !same {
-		s.changed(State{err, time.Now()})
+		s.changed(now)
 	}
 }
 

@@ -171,7 +171,7 @@ func (w writer) Delete(ctx context.Context, key string, revision uint64) error {
 
 func (w writer) change(ctx context.Context, key string, revision uint64, op clientv3.Op) (uint64, error) {
 	s := w.s
-	if _, err := s.seen.List(ctx, "\x00"); err != nil { // closed, or ctx has ended
+	if err := s.seen.Usable(ctx); err != nil {
 		return 0, err
 	}
 	if err := s.usable(); err != nil {
