@@ -10,12 +10,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
 
 	"portico/configs/store"
 )
@@ -219,7 +221,8 @@ func (s *Store) await(ctx context.Context, revision uint64) error {
 	}
 }
 
-// why gives the errors of etcd's client words: ctx is the caller's.
+// why gives the errors of etcd's client words: ctx is the caller's. What etcd itself refuses has not been made; of all
+// else, also of what etcd has not finished in its own time, nobody knows.
 func (s *Store) why(ctx context.Context, err error) error {
 	var known rpctypes.EtcdError
 	switch {
@@ -227,8 +230,11 @@ func (s *Store) why(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &known) && !errors.Is(err, rpctypes.ErrNoLeader) && !errors.Is(err, rpctypes.ErrTimeout):
+	case errors.As(err, &known) && !slices.Contains(unfinished, known.Code()):
 		return fmt.Errorf("etcd: %w", err)
 	}
 	return fmt.Errorf("%w: %w", ErrAway, err)
 }
+
+// unfinished are the codes of etcd's errors about itself, not about the request: no leader, no time, stopping.
+var unfinished = []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
@@ -183,6 +186,23 @@ func add(t *testing.T, s store.Store, made, unknown *atomic.Int64) {
 		case !errors.Is(err, store.ErrConflict):
 			t.Error(err)
 			return
+		}
+	}
+}
+
+// Of what etcd has not finished in its own time nobody knows whether it is made. What it refuses is not made.
+func TestUnfinished(t *testing.T) {
+	s := new(Store)
+	for _, err := range []error{rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail,
+		rpctypes.ErrTimeoutDueToConnectionLost, rpctypes.ErrLeaderChanged, rpctypes.ErrNoLeader, rpctypes.ErrStopped,
+		rpctypes.ErrUnhealthy, context.DeadlineExceeded, io.ErrUnexpectedEOF} {
+		if got := s.why(t.Context(), err); !errors.Is(got, ErrAway) {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+	for _, err := range []error{rpctypes.ErrPermissionDenied, rpctypes.ErrNoSpace, rpctypes.ErrAuthFailed} {
+		if got := s.why(t.Context(), err); errors.Is(got, ErrAway) {
+			t.Errorf("%v: %v", err, got)
 		}
 	}
 }
