@@ -16,11 +16,13 @@ import (
 
 // configuration holds the configuration in force, and the lock that serializes changes.
 type configuration struct {
-	path     string                  // of the file
-	started  *configs.Config         // as at the start: what only a restart changes
-	inForce  atomic.Pointer[inForce] // nil before the start
-	changing sync.Mutex              // one change at a time, of inForce or of what operators set
-	retired  atomic.Bool             // another process has taken over: nothing changes here any more
+	path    string                  // of the file
+	started *configs.Config         // as at the start: what only a restart changes
+	inForce atomic.Pointer[inForce] // nil before the start
+	retired atomic.Bool             // another process has taken over
+
+	changing sync.Mutex // one change at a time, of inForce or of what operators set
+	over     error      // why nothing changes here any more; guarded by changing
 }
 
 // current returns the configuration in force. It is nil before the start.
@@ -30,15 +32,24 @@ func (c *configuration) current() *inForce { return c.inForce.Load() }
 // ctx ends first, so that nothing changes for a caller who has given up.
 func (c *configuration) change(ctx context.Context) (done func(), err error) {
 	c.changing.Lock()
-	if c.retired.Load() {
-		c.changing.Unlock()
-		return nil, errRetired
+	if c.over != nil {
+		defer c.changing.Unlock()
+		return nil, c.over
 	}
 	if ctx.Err() != nil {
 		c.changing.Unlock()
 		return nil, fmt.Errorf("nothing has changed, because another change was in progress: %w", context.Cause(ctx))
 	}
 	return c.changing.Unlock, nil
+}
+
+// stop waits until no change is in progress, and lets none begin any more.
+func (c *configuration) stop(why error) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	if c.over == nil {
+		c.over = why
+	}
 }
 
 // untilStarted waits until the node has started, and no other change is in progress.

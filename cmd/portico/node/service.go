@@ -265,6 +265,7 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	if err := s.api.shutdown(ctx); err != nil {
 		s.log.Warn().Err(err).Msg("HTTP server did not stop cleanly")
 	}
+	s.config.stop(errStopping)
 	s.background.wait()
 	if current := s.current(); current != nil {
 		current.front.tier.Close()

@@ -219,11 +219,12 @@ func (s *service) takeBack(left *retirement) {
 	left.close()
 }
 
-// retire ends what the other process does now. Sessions, and sign-ins that have begun, go on.
+// retire ends what the other process does now. Sessions, and sign-ins that have begun, go on. The caller holds changing.
 func (s *service) retire(left *retirement, next int, drain time.Duration) {
 	notify(s.log.Logger, fmt.Sprintf("MAINPID=%d", next))
 	left.begin(drain)
 	s.config.retired.Store(true)
+	s.config.over = errRetired
 	s.clients.listeners.close()
 	s.clients.server.Retire()
 	s.moves.underWay.stop()
