@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -18,7 +19,7 @@ type connSlots struct {
 	mu    sync.Mutex
 	conns map[*slotConn]struct{}
 	clock uint64        // counts what happens, so that the longest ago is the least
-	freed chan struct{} // closed when a slot is free again
+	freed chan struct{} // closed and made anew when a slot is free again, or the listener is closed
 	ended bool
 }
 
@@ -37,15 +38,12 @@ type slotConn struct {
 	keeps   bool   // and one of them must not be cut
 }
 
-// enter gives a connection a slot, and waits for one if necessary. It returns nil once the listener is closed.
+// enter gives a connection a slot, and waits for one if necessary. What has come before the listener was closed is
+// answered too, so then nothing waits.
 func (p *connSlots) enter(conn net.Conn) *slotConn {
 	for {
 		p.mu.Lock()
-		if p.ended {
-			p.mu.Unlock()
-			return nil
-		}
-		if len(p.conns) < p.max {
+		if len(p.conns) < p.max || p.ended {
 			slotted := &slotConn{Conn: conn, of: p, since: p.tick()}
 			p.conns[slotted] = struct{}{}
 			p.mu.Unlock()
@@ -84,13 +82,34 @@ func (p *connSlots) tick() uint64 {
 	return p.clock
 }
 
-// end lets enter return.
+// end lets enter return, once the listener is closed.
 func (p *connSlots) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.ended {
-		p.ended = true
-		close(p.freed)
+	p.ended = true
+	p.wake()
+}
+
+// wake lets all look again who wait. The caller holds mu.
+func (p *connSlots) wake() {
+	close(p.freed)
+	p.freed = make(chan struct{})
+}
+
+// wait returns when all connections are closed, or ctx ends.
+func (p *connSlots) wait(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		open, freed := len(p.conns), p.freed
+		p.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -100,10 +119,7 @@ func (c *slotConn) Close() error {
 	p.mu.Lock()
 	if _, there := p.conns[c]; there {
 		delete(p.conns, c)
-		if !p.ended {
-			close(p.freed)
-			p.freed = make(chan struct{})
-		}
+		p.wake()
 	}
 	p.mu.Unlock()
 	return c.Conn.Close()

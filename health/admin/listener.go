@@ -33,7 +33,6 @@ func isLoopback(addr net.Addr) bool {
 type listener struct {
 	net.Listener
 	endpoint *endpoint
-	slots    *connSlots
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -41,12 +40,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	slotted := l.slots.enter(conn)
-	if slotted == nil {
-		conn.Close()
-		return nil, net.ErrClosed
-	}
-	conn = slotted
+	conn = l.endpoint.slots.enter(conn)
 	if config := l.endpoint.server.access.Load().TLS; config != nil && !l.endpoint.socket {
 		conn = tls.Server(conn, config)
 	}
@@ -54,6 +48,7 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (l *listener) Close() error {
-	l.slots.end()
-	return l.Listener.Close()
+	err := l.Listener.Close()
+	l.endpoint.slots.end()
+	return err
 }

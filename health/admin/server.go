@@ -68,9 +68,12 @@ type endpoint struct {
 	server   *Server
 	listener net.Listener
 	http     *http.Server
-	loopback bool   // only this machine reaches it
-	socket   bool   // a Unix socket: the mode of its file guards it
-	path     string // of the socket
+	slots    *connSlots
+	left     atomic.Bool   // another process accepts there
+	served   chan struct{} // closed when nothing is accepted any more
+	loopback bool          // only this machine reaches it
+	socket   bool          // a Unix socket: the mode of its file guards it
+	path     string        // of the socket
 }
 
 // New returns a Server. It opens nothing; see ListenTCP, ListenUnix and Serve.
@@ -106,8 +109,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	if d == nil {
 		return err
 	}
-	err = d.http.Serve(&listener{Listener: ln, endpoint: d, slots: newConnSlots(maxConnections, s.metrics.displaced)})
-	if errors.Is(err, http.ErrServerClosed) {
+	err = d.http.Serve(&listener{ln, d})
+	close(d.served)
+	if errors.Is(err, http.ErrServerClosed) || d.left.Load() {
 		return nil
 	}
 	return fmt.Errorf("admin: %s: %w", ln.Addr(), err)
@@ -117,7 +121,7 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) open(ln net.Listener) (*endpoint, error) {
 	addr := ln.Addr()
 	d := &endpoint{server: s, listener: ln, loopback: isLoopback(addr), socket: addr.Network() == "unix",
-		path: addr.String()}
+		path: addr.String(), slots: newConnSlots(maxConnections, s.metrics.displaced), served: make(chan struct{})}
 	d.http = &http.Server{
 		Handler:           d.guard(audited(s.log, d.watching(s.pages))),
 		ConnContext:       withConn,
@@ -157,19 +161,34 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Leave stops answering on a listener, which another process has taken over. It returns when all requests there are
-// answered; those that are not when ctx ends are cut. Other listeners are answered as before.
-func (s *Server) Leave(ctx context.Context, ln net.Listener) error {
+// Leave closes a listener that another process has taken over, so that whoever connects once it has returned reaches
+// that process. finish returns when all requests that have come here are answered; those that are not when its context
+// ends are cut. Other listeners are answered as before.
+func (s *Server) Leave(ln net.Listener) (finish func(context.Context) error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.endpoints, func(d *endpoint) bool { return d.listener == ln })
 	if i < 0 {
-		s.mu.Unlock()
-		return ln.Close()
+		ln.Close()
+		return func(context.Context) error { return nil }
 	}
 	left := s.endpoints[i]
 	s.endpoints = slices.Delete(s.endpoints, i, i+1)
-	s.mu.Unlock()
-	return left.shutdown(ctx)
+	left.left.Store(true)
+	ln.Close() // its error is that it is closed
+	return left.finish
+}
+
+// finish answers what has come on a listener that is closed, each connection once more, and then shuts down. Shutdown
+// alone would drop requests that it has not read yet.
+func (d *endpoint) finish(ctx context.Context) error {
+	d.http.SetKeepAlivesEnabled(false)
+	select {
+	case <-d.served:
+		d.slots.wait(ctx)
+	case <-ctx.Done():
+	}
+	return d.shutdown(ctx)
 }
 
 // shutdown closes the listener and waits until every request is answered or ctx ends, when it cuts what is left.

@@ -73,13 +73,20 @@ func (s *service) startAPI() (err error) {
 // own has this process remove the socket in the end.
 func (a *apiServer) own() { a.removeSockets(true) }
 
-// leave leaves the listeners to another process.
-func (a *apiServer) leave() {
+// leave leaves the listeners to another process. finish returns when the requests that are here are answered, among
+// them the one for the upgrade.
+func (a *apiServer) leave() (finish func()) {
 	a.removeSockets(false)
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
-	defer cancel()
+	var left []func(context.Context) error
 	for _, open := range a.open {
-		a.server.Leave(ctx, open.Listener)
+		left = append(left, a.server.Leave(open.Listener))
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+		defer cancel()
+		for _, finish := range left {
+			finish(ctx)
+		}
 	}
 }
 

@@ -219,7 +219,8 @@ func (s *service) takeBack(left *retirement) {
 	left.close()
 }
 
-// retire ends what the other process does now. Sessions, and sign-ins that have begun, go on. The caller holds changing.
+// retire ends what the other process does now. Sessions, and sign-ins that have begun, go on. The caller holds
+// changing.
 func (s *service) retire(left *retirement, next int, drain time.Duration) {
 	notify(s.log.Logger, fmt.Sprintf("MAINPID=%d", next))
 	left.begin(drain)
@@ -234,7 +235,7 @@ func (s *service) retire(left *retirement, next int, drain time.Duration) {
 	if err := s.store.disk.Close(); err != nil {
 		s.log.Error().Err(err).Msg("store did not close cleanly")
 	}
-	s.background.group.Go(s.api.leave) // the request for the upgrade is still being answered
+	s.background.group.Go(s.api.leave())
 	s.log.Warn().Int("process", next).Dur("drain", drain).Int("connections", s.clients.server.Places().Connections).
 		Msg("another process takes clients now, this one keeps its sessions")
 }

@@ -62,7 +62,8 @@ func (u *upgradable) configure(t *testing.T, more string) {
 	u.socket = filepath.Join(u.dir, "admin.sock")
 	u.log = filepath.Join(u.dir, "log")
 	t.Cleanup(func() {
-		for _, g := range u.generations(t) {
+		all, _ := u.anyGenerations()
+		for _, g := range all {
 			syscall.Kill(g.PID, syscall.SIGKILL)
 		}
 		if t.Failed() {
@@ -124,12 +125,23 @@ func (u *upgradable) run(t *testing.T, status int, args ...string) string {
 	return out.String()
 }
 
-func (u *upgradable) generations(t *testing.T) (all []admin.Generation) {
+func (u *upgradable) generations(t *testing.T) []admin.Generation {
 	t.Helper()
-	var out bytes.Buffer
-	cli.Run([]string{"service", "generations", "--output", "json", "--admin", u.socket}, &out, &out, program)
-	json.Unmarshal(out.Bytes(), &all)
+	all, err := u.anyGenerations()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return all
+}
+
+// anyGenerations returns none if no process answers.
+func (u *upgradable) anyGenerations() (all []admin.Generation, err error) {
+	var out bytes.Buffer
+	if status := cli.Run([]string{"service", "generations", "--output", "json", "--admin", u.socket}, &out, &out,
+		program); status != 0 {
+		return nil, fmt.Errorf("generations: status %d: %s", status, &out)
+	}
+	return all, json.Unmarshal(out.Bytes(), &all)
 }
 
 // signedIn returns a client that has signed in.
