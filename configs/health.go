@@ -23,8 +23,8 @@ type Health struct {
 	// bounds the sum of all servers.
 	RequestsQueued     int           `yaml:"requests_queued" range:"1..1000000"`
 	AverageCommandTime time.Duration `yaml:"average_command_time" range:"1ms..1h"`
-	// ConfigWatch is how long the probes of a new configuration are watched. If they get worse, the configuration
-	// before is put back. 0 watches none.
+	// ConfigWatch is how long the probes of a new configuration are watched. If they get worse, it is withdrawn
+	// and the one before is put back. 0 watches none.
 	ConfigWatch time.Duration `yaml:"config_watch" range:"0s..3m"`
 	// Escalate says who is notified, besides the log, when something stays unhealthy.
 	Escalate Escalate `yaml:"escalate"`

@@ -68,8 +68,9 @@ func (v *validator) admin() {
 	if a.Address == "" || !v.address("admin.address", a.Address, bindable) {
 		return
 	}
-	if slices.ContainsFunc(v.c.Listeners, func(l Listener) bool { return l.Address == a.Address }) {
-		v.fail("admin.address", "%s is already used by a listener", a.Address)
+	if at := slices.IndexFunc(v.c.Listeners, func(l Listener) bool { return l.Address == a.Address }); at >= 0 {
+		v.fail(v.given("admin.address", join(item("listeners", at), "address")),
+			"%s is used by a listener and by admin.address: give one of them another port", a.Address)
 	}
 	if loopback(a.Address) {
 		return

@@ -67,8 +67,8 @@ func (v *validator) databases() {
 	if len(names) > 1 && v.c.Routing == RoutingSingle && len(v.c.Directory.Sources) == 0 && !v.unread("routing") &&
 		!v.unread("directory.sources") {
 		v.fail(v.given("routing", "databases"),
-			"routing single needs exactly one database, but there are %d (%s); routing directory looks users up, "+
-				"and hash spreads users over them",
+			"routing single needs exactly one database, but there are %d (%s): list sources in directory.sources "+
+				"that look users up, or set routing: hash, which spreads users over them",
 			len(names), strings.Join(names, ", "))
 	}
 	for _, name := range names {

@@ -132,7 +132,7 @@ func (s *Server) acceptFailed(listener *listener, err error) time.Duration {
 	}
 	pause := min(acceptPauseMin<<min(listener.failures.Add(1)-1, 10), acceptPauseMax)
 	s.metrics.acceptErrors.WithLabelValues(listener.Name).Inc()
-	s.refusalLog.Error().Err(err).Str("listener", listener.Name).Dur("pause", pause).Msg("accept failed")
+	s.refusalLog.Error().Err(err).Str("listener", listener.Name).Stringer("pause", pause).Msg("accept failed")
 	return pause
 }
 

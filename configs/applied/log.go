@@ -1,7 +1,7 @@
 // Package applied keeps the configurations that a Portico has applied: the last twenty, with who applied each and what
 // became of it. It also knows which one a start takes. The file that operators edit is theirs: this package never
 // writes it. It remembers by a hash which text of the file has been decided on, so that a start takes an edited file,
-// and not one that was put back.
+// and not one that was withdrawn.
 package applied
 
 import (
@@ -33,14 +33,14 @@ type Result string
 
 // The results.
 const (
-	Started     Result = "started"      // a start took it from the file
-	Watched     Result = "watched"      // it is in force, and is put back if the probes get worse
-	Applied     Result = "applied"      // it is in force, or was until the next one
-	PutBack     Result = "put back"     // the probes got worse
-	NotPutBack  Result = "not put back" // the probes got worse, but the one before could not be put in force
-	Replaced    Result = "replaced"     // another one was applied while it was watched
-	Refused     Result = "refused"      // it was never in force
-	Interrupted Result = "interrupted"  // the process ended while it was watched
+	Started      Result = "started"       // a start took it from the file
+	Watched      Result = "watched"       // it is in force, and is withdrawn if the probes get worse
+	Applied      Result = "applied"       // it is in force, or was until the next one
+	Withdrawn    Result = "withdrawn"     // the probes got worse, so the one before was put back
+	NotWithdrawn Result = "not withdrawn" // the probes got worse, but the one before could not be put back
+	Replaced     Result = "replaced"      // another one was applied while it was watched
+	Refused      Result = "refused"       // it was never in force
+	Interrupted  Result = "interrupted"   // the process ended while it was watched
 )
 
 // Record is a configuration that was applied, or refused.
@@ -51,7 +51,8 @@ type Record struct {
 	From   string    `json:"from"` // the file, or the number of an earlier configuration
 	Result Result    `json:"result"`
 	Reason string    `json:"reason,omitempty"`
-	Hash   string    `json:"sha256"` // of the text
+	Hash   string    `json:"sha256"`            // of the text
+	BackTo int       `json:"back_to,omitempty"` // number of the earlier configuration that a rollback went back to
 }
 
 // Log is the list of configurations in a folder. It is safe for concurrent use by one process.

@@ -80,7 +80,7 @@ func TestWhatAStartTakes(t *testing.T) {
 	want("when it is applied", "two", "two")
 
 	number = begin(t, l, "three", "three")
-	end(t, l, number, PutBack, number-1)
+	end(t, l, number, Withdrawn, number-1)
 	want("when it was put back", "three", "two")
 	want("when it was put back", "three, mended", "three, mended")
 
@@ -113,7 +113,7 @@ func TestMost(t *testing.T) {
 		number := begin(t, l, fmt.Sprint("text ", i), "file")
 		result := Refused
 		if i == 1 || i > 2*Most+2 {
-			result = PutBack
+			result = Withdrawn
 		}
 		end(t, l, number, result, 1)
 	}

@@ -108,7 +108,7 @@ var rows = []row{{"Overview", []panel{
 		{"min(portico_certificate_expiry_timestamp_seconds{NODE}) - time()", ""}}},
 	{shape: number, title: "Bad certificate files", bad: 1, queries: []query{
 		{"sum(portico_certificates_failing{NODE})", ""}}},
-	{shape: number, title: "Failed reloads", bad: 1, help: "Nodes whose configuration file was refused or put back.",
+	{shape: number, title: "Failed reloads", bad: 1, help: "Nodes whose configuration file was refused or withdrawn.",
 		queries: []query{{"sum(portico_config_last_reload_successful{NODE} == bool 0)", ""}}},
 	{shape: number, title: "Faults of the store", bad: 1, queries: []query{
 		{"sum(portico_store_failing{NODE}) + sum(portico_store_damaged{NODE})", ""}}},

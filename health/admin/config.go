@@ -30,7 +30,7 @@ type Configurations interface {
 	Plan(ctx context.Context, c Candidate) (ConfigPlan, error)
 	// Apply puts a candidate in force, and returns when its probes have been watched. On an error it is not in force.
 	Apply(ctx context.Context, c Candidate) (ConfigRecord, error)
-	// Rollback applies an earlier configuration, 0 for the one before, in the same way.
+	// Rollback applies an earlier configuration in the same way; 0 is the one that was good before the one in force.
 	Rollback(ctx context.Context, number int) (ConfigRecord, error)
 	// History lists what was applied, the latest first.
 	History(ctx context.Context) []ConfigRecord
@@ -65,7 +65,9 @@ type DiffRow struct {
 // ConfigPlan is what applying a configuration would do.
 type ConfigPlan struct {
 	Changes []PlannedChange `json:"changes"`
-	Notes   []string        `json:"notes"` // what it would do to sessions and databases, and warnings
+	Notes   []string        `json:"notes"` // what it would do to listeners, sessions and databases
+	// Warnings are those of the configuration, as portico check has them.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // PlannedChange is a key that would change.
@@ -73,7 +75,7 @@ type PlannedChange struct {
 	Key    string `json:"key"`
 	Was    string `json:"was"`
 	Now    string `json:"now"`
-	Effect string `json:"effect" enum:"all sessions,new connections,restart"` // for whom, or when
+	Effect string `json:"effect" enum:"all sessions,new connections,next apply,restart"` // for whom, or when
 }
 
 // ConfigRecord is a configuration that was applied, or refused.
@@ -82,17 +84,19 @@ type ConfigRecord struct {
 	Time   time.Time `json:"time"`
 	Who    string    `json:"who"`
 	From   string    `json:"from"` // the file, or the number of an earlier configuration
-	// Result is what became of it: started, watched, applied, put back, not put back, replaced, refused, interrupted.
+	// Result is what became of it: started, watched, applied, withdrawn, not withdrawn, replaced, refused, interrupted.
 	Result  string `json:"result"`
 	Reason  string `json:"reason,omitempty"`
 	InForce bool   `json:"in_force"`
+	// Rollback says that a rollback without a number goes to it.
+	Rollback bool `json:"rollback,omitempty"`
 	// Restart lists keys whose change a restart or an upgrade applies.
 	Restart []string `json:"restart,omitempty"`
 }
 
 // RollbackRequest asks for an earlier configuration.
 type RollbackRequest struct {
-	Number int `json:"number,omitempty" minimum:"0"` // 0 is the one before
+	Number int `json:"number,omitempty" minimum:"0"` // 0 is the one that was good before the one in force
 }
 
 // ConfigText is the text of a configuration.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -15,30 +16,31 @@ import (
 func newConfigApply() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply [FILE]",
-		Short: "Apply a configuration, watch the probes, and put the one before back if they get worse",
+		Short: "Apply a configuration, watch the probes, and withdraw it if they get worse",
 		Long: `Apply puts the file that Portico was started with in force, or FILE. A file with
 mistakes is refused, and nothing changes. Sessions continue, and listeners are
 opened and closed without a restart.
 
 Then ImapProxyTestProbe over each listener, and ImapSelfTestProbe at each mailbox
 server, run for health.config_watch (30 s). If one fails that did not fail
-before, the configuration before is put back, people are told, and the command
-says why. The watch goes on if you interrupt the command. Another apply replaces
-one that is being watched.
+before, the new configuration is withdrawn: Portico puts the one before back,
+tells people, and the command says why. The watch goes on if you interrupt the
+command. Another apply replaces one that is being watched.
 
 The next start takes the applied configuration, or the file if you edit it after
 that. While the probes are watched, a start takes the configuration before.
 Apply does not write to the file.
 
---dry-run changes nothing. It shows the keys that would change and for whom, and
-what happens to sessions and databases. For keys that need a restart, use
-portico service upgrade.
+--dry-run changes nothing. It shows the keys that would change and for whom, what
+happens to sessions and databases, and the warnings of portico check. For keys
+that need a restart, use portico service upgrade.
 
 Only root and Portico's own user may apply another FILE, over admin.socket,
 since a configuration names programs to run. File names in it are relative to
 the folder of the file that Portico was started with.
 
-Exit status: 0 applied, 2 refused or put back.`,
+Exit status: 0 applied, 2 refused or withdrawn. If Portico ends meanwhile, the
+status is 2 too, and portico config history shows the result.`,
 		Example: "  portico config apply --dry-run\n" +
 			"  portico config apply new.yaml",
 		Args: cobra.MaximumNArgs(1),
@@ -57,7 +59,14 @@ Exit status: 0 applied, 2 refused or put back.`,
 		if err != nil {
 			return err
 		}
-		return api.applied(cmd, admin.PathConfigApply, candidate)
+		c, history, err := api.configHistory(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if api.forPeople() {
+			api.note("checking the configuration, and running the probes once before it is in force")
+		}
+		return api.applied(cmd, c, history, admin.PathConfigApply, candidate)
 	}
 	return cmd
 }
@@ -65,15 +74,20 @@ Exit status: 0 applied, 2 refused or put back.`,
 func newConfigRollback() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollback [N]",
-		Short: "Apply the configuration before the present one, or an earlier one",
+		Short: "Apply the last configuration that was good before the present one, or an earlier one",
 		Long: `Rollback applies an earlier configuration as config apply does: N of config
-history, or the one that was in force before. Files that it names, such as
-certificates, are read as they are now.
+history, or the last one that was good before the one in force. It says first
+which one that is. Files that it names, such as certificates, are read as they
+are now.
+
+A second rollback goes further back. If the last change was withdrawn, the
+configuration before it is in force again: then rollback without N changes
+nothing, and says how to go further back.
 
 The next start takes it too. The file stays as it is: a reload does not apply it
 again until you edit it. To make the file the same, run config show.
 
-Exit status: 0 applied, 2 refused or put back.`,
+Exit status: as config apply.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	api := apiFlags(cmd)
@@ -82,27 +96,14 @@ Exit status: 0 applied, 2 refused or put back.`,
 		if err != nil {
 			return err
 		}
-		return api.applied(cmd, admin.PathConfigRollback, admin.RollbackRequest{Number: number})
+		c, history, err := api.configHistory(cmd.Context())
+		if err != nil {
+			return err
+		}
+		number = api.noteRollback(history, number)
+		return api.applied(cmd, c, history, admin.PathConfigRollback, admin.RollbackRequest{Number: number})
 	}
 	return cmd
-}
-
-// applied sends a request that puts a configuration in force, and prints which one is.
-func (a *apiCommand) applied(cmd *cobra.Command, path string, body any) error {
-	var made admin.ConfigRecord
-	if a.forPeople() {
-		a.note("applying it and watching the probes, which goes on if you interrupt this command")
-	}
-	if err := a.post(cmd.Context(), path, body, &made); err != nil {
-		return err
-	}
-	if err := a.print(cmd, made, recordTable(made)); err != nil {
-		return err
-	}
-	if len(made.Restart) > 0 {
-		a.note("these keys need portico service upgrade: %s", strings.Join(made.Restart, ", "))
-	}
-	return nil
 }
 
 // plan asks what applying a file would do.
@@ -128,13 +129,22 @@ func (a *apiCommand) printPlan(cmd *cobra.Command, plan admin.ConfigPlan) error 
 			return err
 		}
 	}
-	if a.forPeople() && len(plan.Notes) > 0 {
-		fmt.Fprintln(out)
-		for _, note := range plan.Notes {
-			fmt.Fprintf(out, "- %s\n", visibleText(note))
-		}
+	if a.forPeople() {
+		printList(out, "Listeners, sessions and databases:", plan.Notes)
+		printList(out, "Warnings:", plan.Warnings)
 	}
 	return nil
+}
+
+// printList prints sentences below a heading, and nothing if there are none.
+func printList(out io.Writer, heading string, sentences []string) {
+	if len(sentences) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%s\n", heading)
+	for _, sentence := range sentences {
+		fmt.Fprintf(out, "- %s\n", visibleText(sentence))
+	}
 }
 
 // candidateOf reads the file that a command names; without one, Portico takes its own.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"portico/configs"
 	"portico/configs/applied"
@@ -22,6 +23,8 @@ var (
 	errWatching = admin.Of(admin.KindUnavailable, errors.New("a new configuration is being watched"))
 	errReplaced = admin.Of(admin.KindConflict,
 		errors.New("another configuration was applied while this one was watched"))
+	errUnfinished = fmt.Errorf("%w and has not watched the configuration to the end: the next start takes the "+
+		"configuration before", errStopping)
 )
 
 // putBackTime bounds how long it takes to put a configuration back.
@@ -56,6 +59,7 @@ type candidate struct {
 	name string // for messages, in the folder that file names are relative to
 	who  string
 	from string // the file or the number of an earlier configuration
+	back int    // the number that a rollback goes back to, or 0
 }
 
 // trial is a configuration in force that is watched.
@@ -76,8 +80,8 @@ func newApplies(s *service, chosen choice) *applies {
 		Name: "portico_config_applies_total",
 		Help: "Configurations that somebody wanted in force, by what became of them.",
 	}, []string{"result"})
-	for _, result := range []applied.Result{applied.Applied, applied.PutBack, applied.NotPutBack, applied.Replaced,
-		applied.Refused} {
+	for _, result := range []applied.Result{applied.Applied, applied.Withdrawn, applied.NotWithdrawn,
+		applied.Replaced, applied.Refused} {
 		a.counts.WithLabelValues(resultLabel(result))
 	}
 	s.metrics.MustRegister(a.counts)
@@ -156,8 +160,8 @@ func (a *applies) begin(ctx context.Context, c candidate) (*trial, error) {
 	a.watched = t
 	watching, end := context.WithCancelCause(a.ctx)
 	t.end = end
-	a.s.log.Warn().Int("configuration", t.number).Str("from", c.from).Str("who", c.who).Dur("watched", length).
-		Msg("configuration applied")
+	a.s.log.Warn().Int("configuration", t.number).Str("from", c.from).Str("who", c.who).
+		Stringer("config_watch", length).Msg("configuration in force")
 	if length == 0 {
 		a.finish(t, nil)
 		return t, nil
@@ -179,8 +183,8 @@ func (a *applies) add(t *trial, c candidate, file []byte) (err error) {
 		a.record(file) // it could not be written at the start
 		t.before = a.current()
 	}
-	t.number, err = a.kept.Begin(applied.Record{Time: time.Now(), Who: c.who, From: c.from, Result: applied.Watched},
-		c.text, file)
+	t.number, err = a.kept.Begin(applied.Record{Time: time.Now(), Who: c.who, From: c.from, Result: applied.Watched,
+		BackTo: c.back}, c.text, file)
 	if err != nil {
 		return admin.Of(admin.KindFailed, fmt.Errorf("the configuration cannot be kept: %w", err))
 	}
@@ -230,8 +234,8 @@ func (a *applies) finish(t *trial, why error) {
 		a.ended(t, applied.Replaced, nil, a.kept.Current())
 		return
 	}
-	if a.ctx.Err() != nil { // the next start takes the one before
-		t.err = errStopping
+	if a.ctx.Err() != nil {
+		t.err = errUnfinished
 		return
 	}
 	a.watched = nil
@@ -253,15 +257,16 @@ func (a *applies) putBack(t *trial, why error) error {
 	defer a.s.clients.listeners.closeOthers()
 	if err := a.putInForce(ctx, t.before.config); err != nil {
 		err = fmt.Errorf("%w; the configuration before cannot be put back: %w", why, err)
-		a.ended(t, applied.NotPutBack, err, t.number)
+		a.ended(t, applied.NotWithdrawn, err, t.number)
 		a.tell(t, "is in force, although the probes are worse than before", err)
 		return admin.Of(admin.KindFailed, err)
 	}
 	a.inForce.Store(&t.before)
 	a.s.reloads.count(why, time.Now())
-	a.ended(t, applied.PutBack, why, t.before.number)
-	a.tell(t, "was put back", why)
-	return admin.Of(admin.KindRefused, fmt.Errorf("the configuration before was put back: %w", why))
+	a.ended(t, applied.Withdrawn, why, t.before.number)
+	a.tell(t, fmt.Sprintf("was withdrawn, and configuration %d was put back", t.before.number), why)
+	return admin.Of(admin.KindRefused, fmt.Errorf("configuration %d was withdrawn, and configuration %d was put "+
+		"back: %w", t.number, t.before.number, why))
 }
 
 // ended records what became of a configuration. A start takes the one with the number current now.
@@ -275,14 +280,20 @@ func (a *applies) ended(t *trial, result applied.Result, why error, current int)
 	if err != nil {
 		a.s.log.report("the result of a new configuration cannot be kept", err)
 	}
-	a.s.log.Info().Int("configuration", t.number).Str("result", string(result)).Msg("configuration decided")
+	level := zerolog.InfoLevel
+	switch {
+	case result == applied.Refused:
+		level = zerolog.WarnLevel
+	case why != nil:
+		level = zerolog.ErrorLevel
+	}
+	a.s.log.WithLevel(level).Err(why).Int("configuration", t.number).Str("who", t.who).
+		Msg("configuration " + string(result))
 	return err
 }
 
 // tell tells people about a configuration that nobody may be looking at.
 func (a *applies) tell(t *trial, what string, why error) {
-	a.s.log.Error().Err(why).Int("configuration", t.number).Str("who", t.who).
-		Msg("the new configuration " + what)
 	a.s.alerts.escalator.Inform(health.Alert{
 		Cause: fmt.Sprintf("configuration %d of %s %s", t.number, t.who, what), Since: time.Now(), Error: why.Error(),
 	})

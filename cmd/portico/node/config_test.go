@@ -67,7 +67,7 @@ func takesSilently(t *testing.T) (address string) {
 	return ln.Addr().String()
 }
 
-// A bad configuration is refused, or put back when the probes get worse. People are told, and nobody is cut. A start
+// A bad configuration is refused, or withdrawn when the probes get worse. People are told, and nobody is cut. A start
 // takes what was in force before.
 func TestBadConfigurationAtNight(t *testing.T) {
 	testkit.NoLeaks(t)
@@ -87,10 +87,10 @@ func TestBadConfigurationAtNight(t *testing.T) {
 		{"no certificate", "mail.crt", "missing.crt", "no such file"},
 		{"a port in use", "127.0.0.1:0", taken.Addr().String(), "address already in use"},
 		{"a wrong server", w.valves[0].ln.Addr().String(), "127.0.0.1:1",
-			"the configuration before was put back: ImapSelfTestProbe/mbx1: "},
+			"was withdrawn, and configuration 1 was put back: ImapSelfTestProbe/mbx1: "},
 		{"a silent directory", "routing: hash\n", fmt.Sprintf(
 			"directory: {timeout: 300ms, sources: [{http: {urls: [%q]}}]}\n", "http://"+takesSilently(t)),
-			"the configuration before was put back: ImapProxyTestProbe/127.0.0.1:0: route: "},
+			"was withdrawn, and configuration 1 was put back: ImapProxyTestProbe/127.0.0.1:0: route: "},
 	} {
 		w.put(t, "portico.yaml", string(good))
 		w.replace(t, c.old, c.new)
@@ -104,11 +104,11 @@ func TestBadConfigurationAtNight(t *testing.T) {
 		session.Command("n", "NOOP")
 		last := latest(t)
 		if last.InForce || last.Reason == "" || last.Result != string(applied.Refused) &&
-			last.Result != string(applied.PutBack) {
+			last.Result != string(applied.Withdrawn) {
 			t.Errorf("%s: %+v", c.name, last)
 		}
-		if last.Result == string(applied.PutBack) {
-			r.logged(t, `"message":"the new configuration was put back"`)
+		if last.Result == string(applied.Withdrawn) {
+			r.logged(t, `"message":"configuration withdrawn"`)
 			testkit.Eventually(t, "people are told", func() bool {
 				return strings.Contains(told.String(), fmt.Sprintf("configuration %d of ", last.Number))
 			})
@@ -154,6 +154,7 @@ func TestApplyAndRollBack(t *testing.T) {
 		}
 		got := said(t, status, line)
 		for _, want := range []string{"settings.banner", "new connections", "restart",
+			"\n\nListeners, sessions and databases:\n- listener", "\n\nWarnings:\n- ",
 			"listener 127.0.0.1:0, tls starttls: takes no clients any more; its 0 sessions continue",
 			"listener 127.0.0.1:" + ports[0] + ", tls starttls: takes clients"} {
 			if !strings.Contains(got, want) {
@@ -189,7 +190,7 @@ func TestApplyAndRollBack(t *testing.T) {
 	banner(r, "Changed.")
 	r.logged(t, "a start takes configuration 2, applied at ")
 	wantSaid(t, cli.StatusFine, "check --config "+file, "a start takes configuration 2")
-	wantSaid(t, cli.StatusFine, "config rollback", "configuration 1")
+	wantSaid(t, cli.StatusFine, "config rollback", "going back from configuration 2 to configuration 1 of ")
 	banner(r, "Portico is ready.")
 
 	w.put(t, "portico.yaml", changed) // as an operator does who wants one file
@@ -238,15 +239,17 @@ func TestApplyWhileOneIsWatched(t *testing.T) {
 	}
 	w.replace(t, w.valves[0].ln.Addr().String(), "127.0.0.1:1")
 	r.signals <- syscall.SIGHUP
-	testkit.Eventually(t, "the second is put back", func() bool { return latest(t).Result == string(applied.PutBack) })
+	testkit.Eventually(t, "the second is withdrawn", func() bool {
+		return latest(t).Result == string(applied.Withdrawn)
+	})
 	r.banner(t, "Portico is ready.")
 	session.Command("n", "NOOP")
 	wantSaid(t, cli.StatusFine, "config history", "replaced")
-	wantSaid(t, cli.StatusFailed, "config rollback", "there is no configuration before")
+	wantSaid(t, cli.StatusFailed, "config rollback", "there is nothing to roll back: configuration 3 is not in force")
 }
 
 // If the configuration before cannot be put back, people are told that too, and a start takes the one that runs.
-func TestNotPutBack(t *testing.T) {
+func TestNotWithdrawn(t *testing.T) {
 	testkit.NoLeaks(t)
 	w, r, _ := configured(t, healthTimings+"  config_watch: 3m\n")
 	w.certificate(t, "other", "localhost")
@@ -256,10 +259,10 @@ func TestNotPutBack(t *testing.T) {
 	w.replace(t, "cert: mail.crt, key: mail.key", "cert: other.crt, key: other.key")
 	w.replace(t, w.valves[0].ln.Addr().String(), "127.0.0.1:1")
 	wantSaid(t, cli.StatusFailed, "config apply", "the configuration before cannot be put back: tls.certificates")
-	if last := latest(t); last.Result != string(applied.NotPutBack) || !last.InForce {
+	if last := latest(t); last.Result != string(applied.NotWithdrawn) || !last.InForce {
 		t.Errorf("%+v", last)
 	}
-	r.logged(t, "the new configuration is in force, although the probes are worse than before")
+	r.logged(t, `"message":"configuration not withdrawn"`)
 	wantSaid(t, cli.StatusFine, "config diff", "Nothing differs")
 	site := w.valves[0].ln.Addr().String()
 	w.replace(t, "127.0.0.1:1\"", site+"\"")
@@ -285,24 +288,29 @@ func TestKilledWhileWatched(t *testing.T) {
 		return strings.Contains(out, string(applied.Started))
 	})
 	w.replace(t, "plain_text_login", "plain_text_login, banner: Changed.")
-	asked := make(chan string, 1)
-	go func() {
-		_, _, errs := command("config", "apply")
-		asked <- errs
-	}()
-	testkit.Eventually(t, "it is watched", func() bool { return latest(t).Result == string(applied.Watched) })
+	asked, notes := make(chan int, 1), new(testkit.Log)
+	go func() { asked <- cli.Run([]string{"config", "apply"}, io.Discard, notes, program) }()
+	testkit.Eventually(t, "the command says that it is watched", func() bool {
+		return strings.Contains(notes.String(), "configuration 2 is in force, and its probes are watched")
+	})
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()
-	if errs := <-asked; errs == "" {
-		t.Error("the command says nothing")
+	if status := <-asked; status != cli.StatusFailed {
+		t.Errorf("exit status %d", status)
+	}
+	for _, want := range []string{"checking the configuration", "the result is not known", "portico config history"} {
+		if !strings.Contains(notes.String(), want) {
+			t.Errorf("the command does not say %q:\n%s", want, notes)
+		}
 	}
 	r := w.serve(t, file)
 	r.banner(t, "Portico is ready.")
 	if last := latest(t); last.Result != string(applied.Interrupted) || last.InForce {
 		t.Errorf("%+v", last)
 	}
+	wantSaid(t, cli.StatusFailed, "config rollback", "configuration 2 is not in force any more (interrupted)")
 }
 
 // Only the owner may send or read a whole configuration: it can name programs to run.

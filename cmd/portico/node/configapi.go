@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"portico/configs"
-	"portico/configs/applied"
 	"portico/health/admin"
 )
 
@@ -119,38 +119,28 @@ func (c configAPI) apply(ctx context.Context, wanted candidate) (made admin.Conf
 // Rollback implements admin.Configurations.
 func (c configAPI) Rollback(ctx context.Context, number int) (made admin.ConfigRecord, err error) {
 	if number == 0 {
-		if number, err = c.before(); err != nil {
-			return made, err
+		if number, err = rollbackTarget(c.s.applies.kept.Records(), c.s.applies.current().number); err != nil {
+			return made, admin.Of(admin.KindRefused, err)
 		}
 	}
 	text, err := c.text(number)
 	if err != nil {
 		return made, err
 	}
+	record, _ := c.s.applies.kept.Record(number)
 	return c.apply(ctx, candidate{text: text, name: c.s.numbered(number), who: admin.Who(ctx),
-		from: fmt.Sprint("configuration ", number)})
-}
-
-// before is the number of the configuration that was in force before the present one.
-func (c configAPI) before() (int, error) {
-	current := c.s.applies.current()
-	present, _ := c.s.applies.kept.Record(current.number)
-	for _, r := range c.s.applies.kept.Records() {
-		good := r.Result == applied.Applied || r.Result == applied.Started
-		if r.Number < current.number && good && r.Hash != present.Hash {
-			return r.Number, nil
-		}
-	}
-	return 0, admin.Of(admin.KindRefused, errors.New("there is no configuration before the present one"))
+		from: fmt.Sprint("configuration ", number), back: cmp.Or(record.BackTo, number)})
 }
 
 // History implements admin.Configurations.
 func (c configAPI) History(context.Context) []admin.ConfigRecord {
-	inForce := c.s.applies.current().number
+	records, inForce := c.s.applies.kept.Records(), c.s.applies.current().number
+	target, err := rollbackTarget(records, inForce)
 	all := []admin.ConfigRecord{}
-	for _, r := range c.s.applies.kept.Records() {
+	for _, r := range records {
 		all = append(all, admin.ConfigRecord{Number: r.Number, Time: r.Time, Who: r.Who, From: r.From,
-			Result: string(r.Result), Reason: r.Reason, InForce: r.Number == inForce})
+			Result: string(r.Result), Reason: r.Reason, InForce: r.Number == inForce,
+			Rollback: err == nil && r.Number == target})
 	}
 	return all
 }
@@ -206,7 +196,7 @@ func (c configAPI) Plan(ctx context.Context, in admin.Candidate) (plan admin.Con
 	}
 	plan.Notes = append(plan.Notes, c.consequences(ctx, running, next.config, renamed)...)
 	for _, warning := range slices.Concat(loaded.Warnings(), loaded.Advice()) {
-		plan.Notes = append(plan.Notes, warning.Error())
+		plan.Warnings = append(plan.Warnings, warning.Error())
 	}
 	return plan, nil
 }

@@ -14,7 +14,8 @@ func TestEffects(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"settings.banner": forNew, "settings.authenticated_connection_timeout": forAll, "log.signins": forNew,
+		"settings.banner": forNew, "health.config_watch": forNext, "health.recovery.mode": forAll,
+		"settings.authenticated_connection_timeout": forAll, "log.signins": forNew,
 		"log.level": forAll, `listeners[":143"].tls`: forNew,
 	} {
 		if got := effectOf(path); got != want {

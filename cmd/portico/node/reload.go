@@ -14,7 +14,7 @@ import (
 // bySignal is who applies the file at a SIGHUP.
 const bySignal = "SIGHUP"
 
-// reload applies the configuration file, and reads certificates and keys again. A file that was put back, or that an
+// reload applies the configuration file, and reads certificates and keys again. A file that was withdrawn, or that an
 // operator has rolled back from, is not applied again until it is edited.
 func (s *service) reload() error {
 	text, err := configs.Read(s.config.path)
@@ -27,7 +27,8 @@ func (s *service) reload() error {
 		if c.text = inForce.text; !bytes.Equal(text, c.text) {
 			c.name = s.numbered(inForce.number)
 			s.log.Warn().Int("configuration", inForce.number).
-				Msg("the file is not applied: it has not changed since it was put back or replaced; portico config apply applies it")
+				Msg("the file is not applied: it has not changed since it was withdrawn or replaced; " +
+					"portico config apply applies it")
 		}
 	}
 	_, err = s.applies.begin(context.Background(), c)

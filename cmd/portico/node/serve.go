@@ -51,7 +51,7 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 		select {
 		case got := <-signals:
 			if got != syscall.SIGHUP {
-				s.log.Info().Stringer("signal", got).Dur("timeout", s.shutdownTimeout()).Msg("stopping")
+				s.log.Info().Stringer("signal", got).Stringer("timeout", s.shutdownTimeout()).Msg("stopping")
 				return s.stop(signals)
 			}
 			notify(s.log.Logger, reloadingState())
@@ -60,7 +60,7 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 		case left := <-s.upgrades.retired:
 			watched()
 			why := left.leave(signals)
-			s.log.Info().Str("because", why).Dur("timeout", s.shutdownTimeout()).Msg("stopping")
+			s.log.Info().Str("because", why).Stringer("timeout", s.shutdownTimeout()).Msg("stopping")
 			s.upgrades.retired <- left
 			return s.stop(signals)
 		case err := <-s.background.failed:

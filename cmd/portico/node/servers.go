@@ -106,7 +106,7 @@ func (c serversAPI) Pause(_ context.Context, server string, d time.Duration) (ad
 		if err := c.s.mailbox.signinQueues.Pause(server, d); err != nil {
 			return admin.Change{}, err
 		}
-		c.s.log.Warn().Str("server", server).Dur("for", d).Msg("sign-ins to a mailbox server paused")
+		c.s.log.Warn().Str("server", server).Stringer("for", d).Msg("sign-ins to a mailbox server paused")
 	}
 	change.Now = c.s.mailbox.held(server)
 	return change, nil

@@ -126,7 +126,7 @@ func (s *service) upgrade(ctx context.Context, program string, drain time.Durati
 		resume()
 		return made, err
 	}
-	s.log.Warn().Str("program", program).Int("process", next.PID).Dur("drain", drain).Msg("upgrade started")
+	s.log.Warn().Str("program", program).Int("process", next.PID).Stringer("drain", drain).Msg("upgrade started")
 	next.SetDeadline(time.Now().Add(s.upgrades.time))
 	left, version, err := s.handOver(next)
 	if err != nil {
@@ -236,7 +236,8 @@ func (s *service) retire(left *retirement, next int, drain time.Duration) {
 		s.log.Error().Err(err).Msg("store did not close cleanly")
 	}
 	s.background.group.Go(s.api.leave())
-	s.log.Warn().Int("process", next).Dur("drain", drain).Int("connections", s.clients.server.Places().Connections).
+	s.log.Warn().Int("process", next).Stringer("drain", drain).
+		Int("connections", s.clients.server.Places().Connections).
 		Msg("another process takes clients now, this one keeps its sessions")
 }
 
