@@ -32,6 +32,10 @@ type Generation struct {
 	Sessions int       `json:"sessions"`       // signed-in sessions and sign-ins that it carries
 	Until    time.Time `json:"until,omitzero"` // when it ends the sessions that are left; of an earlier process
 	Serving  bool      `json:"serving"`        // it takes clients
+
+	// Silent is for how many seconds an earlier process has not answered; 0 if it answers. Its sessions are missing in
+	// lists of sessions. It is killed with them when it has been silent for a minute.
+	Silent float64 `json:"silent,omitempty"`
 }
 
 // UpgradeRequest asks for another process.

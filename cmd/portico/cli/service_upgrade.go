@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -64,6 +67,39 @@ upgrade has replaced and that still carry sessions.`,
 	return cmd
 }
 
+// silentProcesses writes a note about each earlier process that does not answer, whose sessions are missing in what the
+// command shows. It returns the error that ends the command with StatusBad if there is one.
+func (a *apiCommand) silentProcesses(ctx context.Context) (err error) {
+	for _, process := range a.silent(ctx) {
+		a.note("%s may be missing here", process)
+		err = errBadNews
+	}
+	return err
+}
+
+// silent describes the earlier processes that do not answer, and their sessions.
+func (a *apiCommand) silent(ctx context.Context) (processes []string) {
+	quiet := *a
+	quiet.notes = io.Discard
+	all, err := getAll[[]admin.Generation](ctx, &quiet, admin.PathGenerations)
+	if err != nil { // it is an older version, or does not answer: other requests say so
+		return nil
+	}
+	for _, from := range all.answers {
+		node := ""
+		if from.node != "" {
+			node = "node " + from.node + ": "
+		}
+		for _, g := range from.answer {
+			if g.Silent > 0 {
+				processes = append(processes, fmt.Sprintf("%sprocess %d has not answered for %v: its %s", node, g.PID,
+					inSeconds(g.Silent).Round(time.Second), table.Counted(g.Sessions, "session")))
+			}
+		}
+	}
+	return processes
+}
+
 func generationTable(all ...admin.Generation) *table.Table {
 	rows := table.New("Process", "Version", "Since", "Sessions", "State").Keep("State")
 	for _, g := range all {
@@ -73,6 +109,9 @@ func generationTable(all ...admin.Generation) *table.Table {
 			if !g.Until.IsZero() {
 				state = "ends by " + shownTime(&g.Until)
 			}
+		}
+		if g.Silent > 0 {
+			state = "has not answered for " + inSeconds(g.Silent).Round(time.Second).String()
 		}
 		rows.Add(strconv.Itoa(g.PID), g.Version, table.Time(g.Since), strconv.Itoa(g.Sessions), state)
 	}

@@ -65,9 +65,13 @@ Database, Command, Age or For (seconds), Busy (Age, but 0 for IDLE), Waiting
 // foundSessions are the sessions of all nodes that a query asks for.
 type foundSessions struct {
 	*fromNodes[[]admin.SessionState]
-	rows []admin.SessionState
-	user string // canonical form of the query's, "" for none
+	rows   []admin.SessionState
+	user   string // canonical form of the query's, "" for none
+	silent error  // see silentProcesses
 }
+
+// incomplete also counts processes of nodes.
+func (f *foundSessions) incomplete() error { return cmp.Or(f.fromNodes.incomplete(), f.silent) }
 
 // sessions lists sessions. It returns an error if the filter can match nothing.
 func (a *apiCommand) sessions(ctx context.Context, q admin.SessionQuery) (*foundSessions, error) {
@@ -89,12 +93,12 @@ func (a *apiCommand) sessions(ctx context.Context, q admin.SessionQuery) (*found
 	if err != nil {
 		return nil, err
 	}
-	found := &foundSessions{fromNodes: answers, user: q.User,
+	found := &foundSessions{fromNodes: answers, user: q.User, silent: a.silentProcesses(ctx),
 		rows: rowsOf(answers, func(s *admin.SessionState) *string { return &s.Node })}
 	if found.rows, err = admin.SessionFields.First(found.rows, q.Order); err != nil {
 		return nil, err
 	}
-	if len(found.rows) > 0 || answers.incomplete() != nil {
+	if len(found.rows) > 0 || found.incomplete() != nil {
 		return found, nil
 	}
 	switch {

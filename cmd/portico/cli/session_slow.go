@@ -48,7 +48,8 @@ commands that are slow now and not answered yet, use session list.` + aboutSite,
 				s.Command, s.Result, s.User, s.Server, s.Remote, s.Session)
 			nodes = append(nodes, s.Node)
 		}
-		return cmp.Or(api.print(cmd, all, rows.Second("Node", nodes)), answers.incomplete())
+		return cmp.Or(api.print(cmd, all, rows.Second("Node", nodes)), answers.incomplete(),
+			api.silentProcesses(cmd.Context()))
 	}
 	return cmd
 }

@@ -81,9 +81,16 @@ func TestSessionsOfSite(t *testing.T) {
 	if status != StatusBad || errs != "portico: node mx3: no answer within 2s\n" {
 		t.Errorf("%d %s", status, errs)
 	}
-	if got := strings.Join(site.asked, " "); got != "site/sessions?limit=2&server=mbx1&sort=User" {
+	if got := strings.Join(site.asked, " "); got != "site/sessions?limit=2&server=mbx1&sort=User "+
+		"site/service/generations" {
 		t.Errorf("asked %s", got)
 	}
+	site.answers["site/service/generations"] = nodes(t, "mx1:[]", `mx2:[{"pid":7,"sessions":3,"silent":8}]`)
+	if status, _, errs := site.ask(t, "session", "list"); status != StatusBad ||
+		!strings.Contains(errs, "node mx2: process 7 has not answered for 8s: its 3 sessions may be missing here") {
+		t.Errorf("%d %s", status, errs)
+	}
+	delete(site.answers, "site/service/generations")
 	if _, out, _ := site.ask(t, "session", "list", "-o", "json"); !strings.Contains(out, `"node": "mx2"`) {
 		t.Error(out)
 	}

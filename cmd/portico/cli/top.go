@@ -119,13 +119,15 @@ func (t *topSource) Read(ctx context.Context, sessions *admin.SessionQuery) (s t
 	}
 	group.Go(func() error { return t.quiet().get(ctx, admin.PathServers, &s.States) })
 	group.Go(func() error { return t.quiet().get(ctx, admin.PathNames, &names) })
+	var silent []string
+	group.Go(func() error { silent = t.quiet().silent(ctx); return nil })
 	if err = group.Wait(); err != nil {
 		return s, err
 	}
 	t.figures = figures
 	s.Trend, s.Servers, s.Verbs = figures.trend, figures.servers, figures.verbs
 	s.Node = siteName(names.Node, figures.others)
-	s.Missing = missingIn(append(figures.missing[:], missing))
+	s.Missing = append(missingIn(append(figures.missing[:], missing)), silent...)
 	return s, nil
 }
 

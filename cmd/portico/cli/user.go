@@ -45,7 +45,8 @@ password; 1 the user cannot sign in; 2 Portico could not find out.` + aboutSite,
 			from.answer.Node = from.node
 			all = append(all, from.answer)
 		}
-		return cmp.Or(api.printLocations(cmd, all, answers.several), answers.incomplete())
+		return cmp.Or(api.printLocations(cmd, all, answers.several), answers.incomplete(),
+			api.silentProcesses(cmd.Context()))
 	}
 	return cmd
 }

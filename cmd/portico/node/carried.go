@@ -3,9 +3,13 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"portico/health/admin"
+	"portico/health/admin/table"
 	"portico/proxy"
 	"portico/proxy/relay"
 )
@@ -17,38 +21,55 @@ type carriedSessions struct {
 	earlier *generations
 }
 
-// earlierTime bounds how long earlier processes may take to list sessions.
-const earlierTime = 2 * time.Second
+// How long earlier processes may take to list sessions, and to end some.
+const (
+	earlierTime = 2 * time.Second
+	kickTime    = 10 * time.Second
+)
 
-// list lists the sessions, in no order.
+// list lists the sessions, in no order. Those of an earlier process that does not answer are missing: see rows of
+// generations.
 func (c *carriedSessions) list(ctx context.Context) []proxy.Session {
 	ctx, cancel := context.WithTimeout(ctx, earlierTime)
 	defer cancel()
-	return slices.Concat(c.clients.server.Sessions(), askAll[proxy.Session](ctx, c.earlier, askSessions))
+	earlier, _ := askAll[proxy.Session](ctx, c.earlier, askSessions)
+	return slices.Concat(c.clients.server.Sessions(), earlier)
 }
 
 // slow lists the slowest commands of the last day, the slowest first.
 func (c *carriedSessions) slow(ctx context.Context) []proxy.SlowCommand {
 	ctx, cancel := context.WithTimeout(ctx, earlierTime)
 	defer cancel()
-	all := slices.Concat(c.clients.server.Slow(), askAll[proxy.SlowCommand](ctx, c.earlier, askSlow))
+	earlier, _ := askAll[proxy.SlowCommand](ctx, c.earlier, askSlow)
+	all := slices.Concat(c.clients.server.Slow(), earlier)
 	slices.SortStableFunc(all, func(a, b proxy.SlowCommand) int { return cmp.Compare(b.Took, a.Took) })
 	return all
 }
 
-// kick ends the sessions that fit, and returns them as they were before.
-func (c *carriedSessions) kick(ctx context.Context, fits func(proxy.Session) bool) []proxy.Session {
+// kick ends the sessions that fit, and returns them as they were before. If an earlier process does not answer, the
+// error says so: its sessions may go on.
+func (c *carriedSessions) kick(ctx context.Context, fits func(proxy.Session) bool) ([]proxy.Session, error) {
 	ended := c.clients.server.EndSessions(fits, relay.ReasonKicked)
+	asked, cancel := context.WithTimeout(ctx, earlierTime)
+	defer cancel()
+	earlier, err := askAll[proxy.Session](asked, c.earlier, askSessions)
 	var names []string
-	for _, s := range askAll[proxy.Session](ctx, c.earlier, askSessions) {
+	for _, s := range earlier {
 		if fits(s) {
 			names = append(names, s.ID)
 		}
 	}
-	if len(names) == 0 {
-		return ended
+	if len(names) > 0 {
+		kicking, cancel := context.WithTimeout(ctx, kickTime)
+		defer cancel()
+		kicked, failed := askAll[proxy.Session](kicking, c.earlier, askKick, names...)
+		ended, err = append(ended, kicked...), errors.Join(err, failed)
 	}
-	return append(ended, askAll[proxy.Session](ctx, c.earlier, askKick, names...)...)
+	if err != nil {
+		err = admin.Of(admin.KindUnavailable, fmt.Errorf("%s ended; the rest may go on: %w; it is killed with its "+
+			"sessions if it stays silent (service generations)", table.Counted(len(ended), "session"), err))
+	}
+	return ended, err
 }
 
 // endDatabase ends the sessions of a database that moves, those of earlier processes first, and returns when none is

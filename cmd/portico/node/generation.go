@@ -32,7 +32,10 @@ type generation struct {
 	conn  *handover.Conn // nil while there is none
 	held  proxy.Places
 	state stateMessage
-	last  int // number of a question
+	met   bool      // it has answered
+	heard time.Time // when it has said something
+	ends  bool      // it has said that it carries no session any more, or was killed
+	last  int       // number of a question
 	asked map[int]question
 }
 
@@ -42,12 +45,14 @@ type question struct {
 	answer chan json.RawMessage // has room for one
 }
 
-func newGeneration(g *generations, pid int) *generation {
-	of := &generation{g: g, path: generationSocket(g.folder, pid), pid: pid, gone: make(chan struct{}),
-		asked: make(map[int]question)}
+// newGeneration returns one whose known connections count.
+func newGeneration(g *generations, known earlierProcess) *generation {
+	of := &generation{g: g, path: generationSocket(g.folder, known.PID), pid: known.PID, gone: make(chan struct{}),
+		hello: known.Hello, held: known.Places, heard: time.Now(), asked: make(map[int]question)}
 	// A handle on this very process: it is alive if it answers afterwards. This fails on no Unix.
-	of.process, _ = os.FindProcess(pid)
+	of.process, _ = os.FindProcess(known.PID)
 	of.ctx, of.cancel = context.WithCancel(context.Background())
+	g.server.Reserve(known.Places)
 	return of
 }
 
@@ -57,9 +62,12 @@ const (
 	sendTime  = 5 * time.Second // for it to read a message
 )
 
-// hasEnded says whether the error of a connection means that nobody has the socket open.
-func hasEnded(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+// hasEnded says whether the error of a connection means that the process has ended: nobody has the socket open. One
+// that lives makes its socket again if somebody removes it.
+func (of *generation) hasEnded(err error) bool {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) && of.ends
 }
 
 // connect connects to the process, takes in what it holds, and tells it what is to be logged and what it has not
@@ -99,8 +107,8 @@ func (of *generation) greet(conn *handover.Conn) error {
 		of.mu.Unlock()
 		return err
 	}
-	first := of.hello == helloMessage{}
-	of.hello, of.conn = hello, conn
+	first := !of.met
+	of.hello, of.conn, of.met, of.heard = hello, conn, true, time.Now()
 	change := places.Minus(of.held)
 	of.held = places
 	questions := make([]askMessage, 0, len(of.asked))
@@ -182,7 +190,7 @@ func (of *generation) again() *handover.Conn {
 		if err == nil {
 			return conn
 		}
-		if hasEnded(err) {
+		if of.hasEnded(err) {
 			os.Remove(of.path) // what a killed one leaves
 			break
 		}
@@ -198,17 +206,34 @@ func (of *generation) again() *handover.Conn {
 	return nil
 }
 
-// kill ends a process that hangs.
+// kill ends a process that hangs. If it has not answered, and its socket is not there, its number may be another one's
+// by now: then it counts as ended.
 func (of *generation) kill(why error) {
-	of.g.log.Error().Err(why).Int("process", of.pid).Msg("an earlier process does not answer: killed with its sessions")
-	if err := of.process.Kill(); err != nil {
-		of.g.log.report("kill an earlier process", err)
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	if !of.met && errors.Is(why, fs.ErrNotExist) {
+		of.ends = true
+		of.g.log.Error().Err(why).Int("process", of.pid).Msg("an earlier process cannot be found: it counts as ended")
+		return
 	}
+	of.g.log.Error().Err(why).Int("process", of.pid).Msg("an earlier process does not answer: killed with its sessions")
+	if err := of.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		of.g.log.report("kill an earlier process", err)
+		return
+	}
+	of.ends = true
 }
 
 // take takes a message in.
 func (of *generation) take(m handover.Message) error {
+	of.mu.Lock()
+	of.heard = time.Now()
+	of.mu.Unlock()
 	switch m.Kind {
+	case sayEnd:
+		of.mu.Lock()
+		defer of.mu.Unlock()
+		of.ends = true
 	case sayPlaces:
 		var change proxy.Places
 		if err := m.Read(&change); err != nil {
@@ -257,8 +282,11 @@ func (of *generation) send(kind string, data any) {
 	}
 }
 
-// ask asks the process. It returns nil if that has ended, or ctx ends.
-func (of *generation) ask(ctx context.Context, what string, names ...string) json.RawMessage {
+// errSilent is why a question has no answer.
+var errSilent = errors.New("does not answer")
+
+// ask asks the process. It returns nothing if that has ended. If ctx ends first, the error is errSilent.
+func (of *generation) ask(ctx context.Context, what string, names ...string) (json.RawMessage, error) {
 	q := question{answer: make(chan json.RawMessage, 1)}
 	of.mu.Lock()
 	of.last++
@@ -268,14 +296,15 @@ func (of *generation) ask(ctx context.Context, what string, names ...string) jso
 	of.send(sayAsk, q.askMessage)
 	select {
 	case data := <-q.answer:
-		return data
+		return data, nil
 	case <-of.gone:
+		return nil, nil
 	case <-ctx.Done():
 		of.mu.Lock()
 		delete(of.asked, q.Number)
 		of.mu.Unlock()
+		return nil, errSilent
 	}
-	return nil
 }
 
 // leave ends the connection to the process, once all has come that it has sent. It goes on by itself until another
@@ -298,10 +327,27 @@ func (of *generation) started() time.Time {
 	return of.hello.Since
 }
 
+// quietTime is how long a process may be silent that says something every second, and is well.
+const quietTime = 3 * lookTime
+
 // row is the process as the API shows it.
 func (of *generation) row() admin.Generation {
 	of.mu.Lock()
 	defer of.mu.Unlock()
-	return admin.Generation{PID: of.pid, Version: of.hello.Version, Since: of.hello.Since,
-		Sessions: of.state.Sessions, Until: of.state.Until}
+	row := admin.Generation{PID: of.pid, Version: of.hello.Version, Since: of.hello.Since,
+		Sessions: of.held.Connections, Until: of.state.Until}
+	if silent := time.Since(of.heard); silent > quietTime {
+		row.Silent = silent.Seconds()
+	}
+	return row
+}
+
+// silent says whether nobody need wait for an answer.
+func (of *generation) silent() bool { return of.row().Silent > 0 }
+
+// known is what the next process is told of this one.
+func (of *generation) known() earlierProcess {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	return earlierProcess{PID: of.pid, Hello: of.hello, Places: of.held}
 }

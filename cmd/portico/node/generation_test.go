@@ -99,7 +99,7 @@ func (r *running) relayed(t *testing.T) (n float64) {
 func TestEarlierProcessThatLosesItsConnection(t *testing.T) {
 	testkit.NoLeaks(t)
 	r, f := serveBesideEarlier(t)
-	go r.generations.adopt(t.Context())
+	go r.generations.adopt(t.Context(), nil)
 	conn := f.accept(7)
 	testkit.Eventually(t, "its connections count", func() bool { return r.relayed(t) == 7 })
 	done := make(chan struct{})
@@ -122,6 +122,7 @@ func TestEarlierProcessThatLosesItsConnection(t *testing.T) {
 	testkit.Eventually(t, "fewer connections count", func() bool { return r.relayed(t) == 5 })
 	conn.Send(sayAnswer, answerMessage{again.Number, json.RawMessage("null")})
 	<-done
+	conn.Send(sayEnd, nil)
 	f.listener.Close()
 	conn.Close()
 	testkit.Eventually(t, "it has ended", func() bool { return len(r.generations.rows()) == 0 })
@@ -132,11 +133,17 @@ func TestEarlierProcessThatLosesItsConnection(t *testing.T) {
 func TestLeaveAnEarlierProcess(t *testing.T) {
 	testkit.NoLeaks(t)
 	r, f := serveBesideEarlier(t)
-	go r.generations.adopt(t.Context())
+	go r.generations.adopt(t.Context(), nil)
 	conn := f.accept(7)
 	answers := make(chan int, 1)
 	testkit.Eventually(t, "it is there", func() bool { return len(r.generations.rows()) == 1 })
-	go func() { answers <- len(askAll[int](t.Context(), r.generations, askSlow)) }()
+	go func() {
+		all, err := askAll[int](t.Context(), r.generations, askSlow)
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- len(all)
+	}()
 	var asked askMessage
 	if err := f.await(conn, sayAsk).Read(&asked); err != nil {
 		t.Fatal(err)
@@ -157,7 +164,7 @@ func TestEarlierProcessThatHangs(t *testing.T) {
 	testkit.NoLeaks(t)
 	r, f := serveBesideEarlier(t)
 	r.generations.silence = 50 * time.Millisecond
-	go r.generations.adopt(t.Context())
+	go r.generations.adopt(t.Context(), nil)
 	f.accept(7)
 	moved := make(chan struct{})
 	go func() {

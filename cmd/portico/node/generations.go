@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"portico/health/admin"
+	"portico/health/admin/table"
 	"portico/protolog"
 	"portico/proxy"
 )
@@ -42,6 +43,7 @@ const (
 	sayAsk    = "ask"    // present to earlier: askMessage
 	sayAnswer = "answer" // earlier to present: answerMessage
 	sayStop   = "stop"   // present to earlier: end all sessions, as at a signal
+	sayEnd    = "end"    // earlier to present: no session is left, the process ends
 )
 
 // helloMessage is what an earlier process is.
@@ -104,34 +106,47 @@ type generations struct {
 // nobody, and nothing can move while it may go on.
 const silenceTime = 30 * time.Second
 
-// adopt finds the earlier processes. Their connections count for limits when it returns, except those of a process that
-// does not answer yet.
-func (g *generations) adopt(ctx context.Context) error {
+// earlierProcess is what the process before this one knew of an earlier process.
+type earlierProcess struct {
+	PID    int          `json:"pid"`
+	Hello  helloMessage `json:"hello"`
+	Places proxy.Places `json:"places"`
+}
+
+// adopt finds the earlier processes: those that the process before knew, and those whose sockets are there. Their
+// connections count for limits when it returns. Of a process that does not answer yet, those count that were known.
+func (g *generations) adopt(ctx context.Context, known []earlierProcess) error {
 	entries, err := os.ReadDir(g.folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("earlier processes: %w", err)
 	}
 	for _, entry := range entries {
 		name, ours := strings.CutSuffix(entry.Name(), socketSuffix)
-		if pid, err := strconv.Atoi(name); ours && err == nil && pid != os.Getpid() {
-			g.meet(ctx, pid)
+		pid, err := strconv.Atoi(name)
+		if ours && err == nil && pid != os.Getpid() &&
+			!slices.ContainsFunc(known, func(p earlierProcess) bool { return p.PID == pid }) {
+			known = append(known, earlierProcess{PID: pid})
 		}
+	}
+	for _, process := range known {
+		g.meet(ctx, process)
 	}
 	return nil
 }
 
 // meet begins to follow an earlier process, if it lives.
-func (g *generations) meet(ctx context.Context, pid int) {
-	of := newGeneration(g, pid)
+func (g *generations) meet(ctx context.Context, known earlierProcess) {
+	of := newGeneration(g, known)
 	conn, err := of.connect(ctx)
-	if hasEnded(err) {
-		g.log.Warn().Int("process", pid).Msg("an earlier process has ended")
+	if of.hasEnded(err) {
+		g.log.Warn().Int("process", of.pid).Msg("an earlier process has ended")
+		g.server.Reserve(proxy.Places{}.Minus(known.Places))
 		os.Remove(of.path)
 		of.process.Release()
 		return
 	}
 	if err != nil {
-		g.log.Warn().Err(err).Int("process", pid).Msg("an earlier process does not answer yet")
+		g.log.Warn().Err(err).Int("process", of.pid).Msg("an earlier process does not answer yet")
 	}
 	g.mu.Lock()
 	g.all = append(g.all, of)
@@ -157,20 +172,28 @@ func (g *generations) each(f func(*generation)) {
 	work.Wait()
 }
 
-// askAll asks all earlier processes and adds up their lists.
-func askAll[Item any](ctx context.Context, g *generations, what string, names ...string) (all []Item) {
+// askAll asks all earlier processes and adds up their lists. The error names those that do not answer before ctx ends.
+func askAll[Item any](ctx context.Context, g *generations, what string, names ...string) (all []Item, err error) {
 	var mu sync.Mutex
 	g.each(func(of *generation) {
 		var items []Item
-		data := of.ask(ctx, what, names...)
-		if err := json.Unmarshal(data, &items); err != nil && data != nil {
-			g.log.report("answer of an earlier process", err)
+		var data json.RawMessage
+		failed := errSilent
+		if !of.silent() {
+			data, failed = of.ask(ctx, what, names...)
+		}
+		if data != nil {
+			failed = json.Unmarshal(data, &items)
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, items...)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("process %d, with %s: %w", of.pid,
+				table.Counted(of.known().Places.Connections, "session"), failed))
+		}
 	})
-	return all
+	return all, err
 }
 
 // do has all earlier processes do something, and returns when they have, or have ended.
@@ -200,6 +223,16 @@ func (g *generations) stop(ctx context.Context) {
 // leave ends the connections to all earlier processes, which go on by themselves until another process adopts them.
 func (g *generations) leave() {
 	g.each((*generation).leave)
+}
+
+// known are the earlier processes for the next one.
+func (g *generations) known() (all []earlierProcess) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, of := range g.all {
+		all = append(all, of.known())
+	}
+	return all
 }
 
 // rows are the earlier processes as the API shows them.

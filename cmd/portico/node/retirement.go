@@ -2,6 +2,8 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,11 +22,12 @@ import (
 // retirement is what is left of a process that has handed over to another one, or is about to: its sessions, and a
 // socket by which the other process counts and lists them, writes their rows of the protocol log and has some ended.
 type retirement struct {
-	s        *service
-	listener *handover.Listener
-	begun    chan struct{} // closed when the other process takes clients
-	stop     chan struct{} // gets one: the other process stops
-	work     sync.WaitGroup
+	s      *service
+	socket string
+	begun  chan struct{} // closed when the other process takes clients
+	stop   chan struct{} // gets one: the other process stops
+	ends   chan struct{} // closed when no session is left
+	work   sync.WaitGroup
 
 	// until is when the sessions that are left end; nil before the other process takes clients.
 	until atomic.Pointer[time.Time]
@@ -32,24 +35,48 @@ type retirement struct {
 	mu sync.Mutex // guards what follows
 	// to those that follow this process: the present one, and while an upgrade is in progress, the next one. The last
 	// one gets the rows of the protocol log.
-	conns  []*handover.Conn
-	closed bool
+	conns    []*handover.Conn
+	listener *handover.Listener
+	closed   bool
 }
 
 // openRetirement opens what the other process needs to find this one.
 func openRetirement(s *service) (*retirement, error) {
-	socket := generationSocket(s.generations.folder, os.Getpid())
-	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
+	r := &retirement{s: s, socket: generationSocket(s.generations.folder, os.Getpid()), begun: make(chan struct{}),
+		stop: make(chan struct{}, 1), ends: make(chan struct{})}
+	os.Remove(r.socket) // of a process that had the number before
+	if err := r.listen(); err != nil {
 		return nil, err
 	}
-	os.Remove(socket) // of a process that had the number before
-	r := &retirement{s: s, begun: make(chan struct{}), stop: make(chan struct{}, 1)}
-	var err error
-	if r.listener, err = handover.Listen(socket); err != nil {
-		return nil, err
-	}
-	r.work.Go(r.accept)
 	return r, nil
+}
+
+// listen opens the socket.
+func (r *retirement) listen() error {
+	if err := os.MkdirAll(filepath.Dir(r.socket), 0o700); err != nil {
+		return err
+	}
+	listener, err := handover.Listen(r.socket)
+	if err != nil {
+		return err
+	}
+	r.listener = listener
+	r.work.Go(func() { r.accept(listener) })
+	return nil
+}
+
+// keepSocket opens the socket again if somebody has removed it: another process that does not find it would take this
+// one for ended, and so its sessions.
+func (r *retirement) keepSocket() {
+	if _, err := os.Lstat(r.socket); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.listener.Close()
+	if err := r.listen(); err != nil {
+		r.s.log.report("open the socket of this process again", err)
+	}
 }
 
 // begin says that the other process takes clients, and how long this one keeps its sessions.
@@ -72,6 +99,7 @@ func (r *retirement) leave(signals <-chan os.Signal) (why string) {
 		}
 		select {
 		case <-tick.C:
+			r.keepSocket()
 		case <-r.stop:
 			return "the node stops"
 		case got := <-signals:
@@ -82,25 +110,29 @@ func (r *retirement) leave(signals <-chan os.Signal) (why string) {
 	}
 }
 
-// close ends the connections to other processes, and removes the socket.
+// close tells other processes that no session is left, ends their connections, and removes the socket.
 func (r *retirement) close() {
+	r.mu.Lock()
 	r.listener.Close()
+	r.closed = true
+	for _, conn := range r.conns {
+		conn.SetWriteDeadline(time.Now().Add(lastWords))
+	}
+	r.mu.Unlock()
+	close(r.ends)
 	if r.until.Load() == nil {
 		close(r.begun)
 	}
-	r.mu.Lock()
-	r.closed = true
-	for _, conn := range r.conns {
-		conn.Close()
-	}
-	r.mu.Unlock()
 	r.work.Wait()
 }
 
+// lastWords is how long another process may take to hear that this one ends.
+const lastWords = time.Second
+
 // accept takes connections of other processes.
-func (r *retirement) accept() {
+func (r *retirement) accept(listener *handover.Listener) {
 	for {
-		conn, err := r.listener.Accept()
+		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
@@ -114,7 +146,7 @@ func (r *retirement) follow(conn *handover.Conn) {
 	defer r.mu.Unlock()
 	r.conns = append(r.conns, conn)
 	if r.closed {
-		conn.Close()
+		conn.SetWriteDeadline(time.Now().Add(lastWords))
 	}
 	r.divert()
 }
@@ -178,6 +210,9 @@ func (r *retirement) speak(conn *handover.Conn) {
 		select {
 		case <-tick.C:
 		case <-ended:
+			return
+		case <-r.ends:
+			conn.Send(sayEnd, nil)
 			return
 		}
 	}

@@ -118,7 +118,7 @@ func (s *service) start() (err error) {
 		return err
 	}
 	s.generations.server, s.generations.protocol = s.clients.server, s.protocol
-	if err := s.generations.adopt(context.Background()); err != nil {
+	if err := s.generations.adopt(context.Background(), s.previous.earlier()); err != nil {
 		return err
 	}
 	s.figures = newFigures(s.clients.server.Counts)

@@ -27,7 +27,11 @@ func (c sessionsAPI) Kick(ctx context.Context, which admin.SessionFilter) ([]pro
 	if err != nil {
 		return nil, err
 	}
-	ended := c.s.sessions.kick(ctx, fits)
+	ended, err := c.s.sessions.kick(ctx, fits)
+	if err != nil {
+		c.s.log.Warn().Err(err).Interface("which", which).Msg("sessions ended by an operator")
+		return nil, err
+	}
 	if len(ended) == 0 && which.Session != "" {
 		return nil, admin.Unknown(fmt.Errorf("there is no session %q", which.Session))
 	}

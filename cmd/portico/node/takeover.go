@@ -38,6 +38,8 @@ type listenersMessage struct {
 type carriedOver struct {
 	Tickets [][32]byte   `json:"tickets"`
 	Memory  proxy.Memory `json:"memory"`
+	// Earlier are the processes that carry sessions, beside the one that hands over.
+	Earlier []earlierProcess `json:"earlier,omitempty"`
 }
 
 // takeover is a start in place of another process. It belongs to the goroutine that starts.
@@ -149,6 +151,14 @@ func (t *takeover) listener(name string, adopt func(*os.File) (net.Listener, err
 func adoptTCP(file *os.File) (net.Listener, error) {
 	defer file.Close()
 	return net.FileListener(file)
+}
+
+// earlier are the earlier processes that the other process knows.
+func (t *takeover) earlier() []earlierProcess {
+	if t == nil {
+		return nil
+	}
+	return t.Earlier
 }
 
 // openStore opens the store with the other process's lock.

@@ -157,8 +157,8 @@ func startedProgram() (string, error) {
 // the other process may have the store.
 func (s *service) handOver(next *handover.Process) (left *retirement, version string, err error) {
 	names, files := s.openListeners()
-	mine := listenersMessage{release.Version(), s.config.started.DataDir, names}
-	if err := next.Send(sayListeners, mine, files...); err != nil {
+	if err := next.Send(sayListeners, listenersMessage{release.Version(), s.config.started.DataDir, names},
+		files...); err != nil {
 		return nil, "", err
 	}
 	m, err := next.Await(sayLoaded)
@@ -173,8 +173,8 @@ func (s *service) handOver(next *handover.Process) (left *retirement, version st
 	}
 	s.protocol.Hold()
 	lock := s.store.disk.Lend()
-	if err := next.Send(sayYours, carriedOver{Tickets: s.clients.tickets.Keys(), Memory: s.clients.server.Memory()},
-		lock); err != nil {
+	mine := carriedOver{s.clients.tickets.Keys(), s.clients.server.Memory(), s.generations.known()}
+	if err := next.Send(sayYours, mine, lock); err != nil {
 		return left, "", err
 	}
 	_, err = next.Await(sayReady)

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -231,6 +232,48 @@ func TestUpgradeToAnotherDataDir(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(u.dir, "data2")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the other folder: %v", err)
 	}
+}
+
+// The sessions of an earlier process that hangs, and whose socket somebody has removed, count on with the next process
+// too. Commands say that they are missing. When it goes on, they are there again.
+func TestUpgradeBesideASilentProcess(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login, max_connections_per_user: 2}\n")
+	session := u.signedIn(t)
+	u.run(t, 0, "service", "upgrade")
+	earlier := u.cmd.Process
+	earlier.Signal(syscall.SIGSTOP)
+	if err := os.RemoveAll(filepath.Join(u.dir, "data", generationsFolder)); err != nil {
+		t.Fatal(err)
+	}
+	u.run(t, 0, "service", "upgrade")
+	u.signedIn(t)
+	third := testkit.Dial(t, u.address, nil)
+	third.Expect("* OK *")
+	third.Send("a LOGIN alice secret")
+	third.Expect("a NO *")
+	process := fmt.Sprintf("process %d", earlier.Pid)
+	testkit.Eventually(t, "it counts as silent", func() bool {
+		return strings.Contains(u.run(t, 0, "service", "generations"), "has not answered")
+	})
+	if kicked := u.run(t, 2, "user", "kick", "alice"); !strings.Contains(kicked, process) {
+		t.Errorf("kick: %s", kicked)
+	}
+	for _, command := range [][]string{{"session", "list"}, {"session", "slow"}, {"user", "where", "alice"}} {
+		if said := u.run(t, 1, command...); !strings.Contains(said, process) {
+			t.Errorf("%v: %s", command, said)
+		}
+	}
+	earlier.Signal(syscall.SIGCONT)
+	testkit.Eventually(t, "it answers", func() bool {
+		return !strings.Contains(u.run(t, 0, "service", "generations"), "has not answered")
+	})
+	if listed := u.run(t, 0, "session", "list"); strings.Count(listed, "alice") != 1 {
+		t.Errorf("sessions:\n%s", listed)
+	}
+	session.Command("b", "LOGOUT")
+	testkit.Eventually(t, "it has ended", func() bool {
+		return !strings.Contains(u.run(t, 0, "service", "generations"), strconv.Itoa(earlier.Pid))
+	})
 }
 
 // A process that is killed leaves the earlier one with its sessions, and the next start finds it.
