@@ -171,6 +171,12 @@ var (
 	hostName = regexp.MustCompile(`^[\pL\pN]([\pL\pN.-]{0,251}[\pL\pN])?$`)
 )
 
+// IsName reports whether a text may be the name of a mailbox server or a database.
+func IsName(text string) bool { return itemName.MatchString(text) }
+
+// IsHost reports whether a text may be the name of a host or a domain.
+func IsHost(text string) bool { return hostName.MatchString(text) }
+
 const nameRule = "a name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit"
 
 func (v *validator) name(path, name string) {

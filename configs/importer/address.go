@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"portico/configs"
 )
 
 // ports are the names of ports that mail proxies use (services(5)).
@@ -22,13 +24,12 @@ func port(text string) string {
 	if number, ok := ports[text]; ok {
 		return number
 	}
-	if n, err := strconv.ParseUint(text, 10, 16); err != nil || n == 0 {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
 		return ""
 	}
-	return text
+	return strconv.FormatUint(n, 10)
 }
-
-var hostName = regexp.MustCompile(`^[\pL\pN]([\pL\pN._-]{0,251}[\pL\pN])?$`)
 
 // hostPort splits an address with or without a port. IPv6 addresses may stand in brackets, or without a port alone.
 func hostPort(text, defaultPort string) (host, number string, err error) {
@@ -50,8 +51,8 @@ func hostPort(text, defaultPort string) (host, number string, err error) {
 	if number = port(number); number == "" {
 		return "", "", fmt.Errorf("%.60q has no valid port", text)
 	}
-	if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
-		return "", "", fmt.Errorf("%.60q has no valid host", text)
+	if _, err := netip.ParseAddr(host); err != nil && !configs.IsHost(host) {
+		return "", "", fmt.Errorf("%.60q has no host name that Portico can use", text)
 	}
 	return host, number, nil
 }

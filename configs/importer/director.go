@@ -24,10 +24,6 @@ func readDirector(d *draft, tree []*directive) error {
 
 // mailServers takes over the servers that a director spreads users over.
 func (v *dovecot) mailServers(x *directive) {
-	fields := v.link.fields
-	if fields == nil {
-		fields = map[string]string{}
-	}
 	var servers []*server
 	for _, word := range strings.Fields(x.value()) {
 		hosts, tag, _ := strings.Cut(word, "@")
@@ -42,7 +38,7 @@ func (v *dovecot) mailServers(x *directive) {
 			continue
 		}
 		for _, host := range addresses {
-			if s := v.linkedServer(x, host, fields); s != nil {
+			if s := v.linkedServer(x, host, v.link); s != nil {
 				servers = append(servers, s)
 			}
 		}

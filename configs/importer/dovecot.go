@@ -13,7 +13,7 @@ type dovecot struct {
 	*draft
 	tree []*directive
 	all  []*directive // the settings that are for IMAP sign-in: of the file and its blocks for that
-	link dovecotLink  // how the proxy connects to mailbox servers: of the first passdb that says it
+	link fields       // how the proxy connects to mailbox servers: of the first passdb that says it
 }
 
 func readDovecotProxy(d *draft, tree []*directive) error {

@@ -2,7 +2,9 @@ package importer
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"portico/configs"
@@ -18,7 +20,7 @@ var ldapNames = map[string]string{"uris": "uris", "hosts": "hosts", "dn": "dn", 
 	"passdb_ldap_bind_userdn": "userdn"}
 
 // ldap takes over a passdb that asks an LDAP server.
-func (v *dovecot) ldap(x, args *directive, fields map[string]string) {
+func (v *dovecot) ldap(x, args *directive, p passdbFields) {
 	block := append(append([]*directive{}, v.tree...), x.block...)
 	if args != nil { // Dovecot 2.3
 		if block = v.argsFile(x, args); block == nil {
@@ -44,7 +46,7 @@ func (v *dovecot) ldap(x, args *directive, fields map[string]string) {
 		source.URLs = append(source.URLs, "ldap://"+host)
 	}
 	if file := strings.TrimPrefix(text("ca"), "<"); file != "" {
-		source.CA = absolute(v.source.base, file)
+		source.CA, _ = v.filePath(set["ca"], "directory", file)
 	}
 	filter, ok := ldapFilter(text("filter"))
 	if !ok || source.Base == "" || len(source.URLs) == 0 {
@@ -59,16 +61,16 @@ func (v *dovecot) ldap(x, args *directive, fields map[string]string) {
 	if y := set["verify"]; y != nil && y.arg(0) != "demand" && y.arg(0) != "hard" {
 		v.decide(y, "directory", "Dovecot does not verify the LDAP server's certificate, and Portico does: give ca")
 	}
-	v.ldapFields(set["attrs"], &source, fields)
-	v.ldapSources(x, set, source, fields)
+	own := v.ldapFields(set["attrs"], &source, p)
+	v.common(p, own)
+	v.ldapSources(x, set, source, p.with(own))
 	if args != nil {
 		v.explainAll(block, "it is not for the question where a user is")
 	}
 }
 
 // ldapSources adds the source, and in mode master the verifier.
-func (v *dovecot) ldapSources(x *directive, set map[string]*directive, source configs.LDAPDirectory,
-	fields map[string]string) {
+func (v *dovecot) ldapSources(x *directive, set map[string]*directive, source configs.LDAPDirectory, all fields) {
 	bind := set["bind"] != nil && set["bind"].arg(0) == "yes"
 	if set["bind"] != nil {
 		v.take(set["bind"], "")
@@ -76,11 +78,12 @@ func (v *dovecot) ldapSources(x *directive, set map[string]*directive, source co
 	if set["userdn"] != nil {
 		v.decide(set["userdn"], "directory", "for directory.verify it is user_dn, with {user} and {local}")
 	}
-	if fields["master"] != "" && bind {
+	if all.get("master") != "" && bind {
 		verifier := source
 		verifier.Attributes = configs.LDAPAttributes{User: source.Attributes.User}
 		v.config.Directory.Verify = append(v.config.Directory.Verify, configs.Verifier{LDAP: verifier})
 	}
+	host := all["host"]
 	switch {
 	case source.Attributes.Server != "":
 		v.ldapSource(x, source)
@@ -88,39 +91,73 @@ func (v *dovecot) ldapSources(x *directive, set map[string]*directive, source co
 		v.take(x, key)
 		v.decide(x, "mailbox_servers", "each %s that LDAP finds must be the name of a server here. List all, or give "+
 			"--server ADDRESS for each", source.Attributes.Server)
-		v.linkServers(x, fields)
-	case fields["host"] != "" && !strings.Contains(fields["host"], "%"):
-		if s := v.linkedServer(x, fields["host"], fields); s != nil {
+		v.otherwise(host)
+		v.linkServers(x, all)
+	case host.value != "" && !strings.Contains(host.value, "%"):
+		if s := v.linkedServer(x, host.value, all); s != nil {
 			v.places(x, []*server{s})
 		}
-	case fields["host"] != "":
+	case host.value != "":
 		v.decide(x, "directory", "the server depends on more than one attribute: write a source of ldap")
 	}
 }
 
 // ldapFields reads pass_attrs (ATTRIBUTE=FIELD, =FIELD=%{ldap:ATTRIBUTE}, =FIELD=TEXT) and the fields of Dovecot 2.4.
-func (v *dovecot) ldapFields(attrs *directive, source *configs.LDAPDirectory, fields map[string]string) {
-	from := map[string]string{} // fields, and the attributes that they come from
+// It returns those that are the same for all users.
+func (v *dovecot) ldapFields(attrs *directive, source *configs.LDAPDirectory, p passdbFields) fields {
+	own, from := fields{}, fields{} // from: the attributes of fields
 	if attrs != nil {
 		v.take(attrs, "")
 		for _, item := range strings.Split(attrs.value(), ",") {
-			attribute, field, _ := strings.Cut(strings.TrimSpace(item), "=")
+			attribute, name, _ := strings.Cut(strings.TrimSpace(item), "=")
 			if attribute != "" {
-				from[orDefault(field, attribute)] = attribute
+				from[strings.ToLower(orDefault(name, attribute))] = field{attribute, attrs}
 				continue
 			}
-			field, value, _ := strings.Cut(field, "=")
-			fields[field] = value
+			name, value, _ := strings.Cut(name, "=")
+			if name != "" {
+				own[strings.ToLower(name)] = field{value, attrs}
+			}
 		}
 	}
-	for field, value := range fields {
-		if m := ldapAttribute.FindStringSubmatch(value); m != nil {
-			from[field] = m[1]
-			delete(fields, field)
+	for _, some := range []fields{p.byDefault, own, p.override} {
+		for name, f := range some {
+			if m := ldapAttribute.FindStringSubmatch(f.value); m != nil {
+				from[name] = field{m[1], f.by}
+				delete(some, name)
+			}
 		}
 	}
-	source.Attributes.Server = from["host"]
-	source.Attributes.User = orDefault(from["destuser"], orDefault(from["user"], from["username"]))
+	if _, always := p.override["host"]; !always {
+		source.Attributes.Server = from.get("host")
+	}
+	source.Attributes.User = orDefault(from.get("destuser"), orDefault(from.get("user"), from.get("username")))
+	v.columns(from)
+	return own
+}
+
+// columns records the fields that a database has for each user by itself, and that Portico does not read.
+func (v *dovecot) columns(from fields) {
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		f := from[name]
+		switch name {
+		case "host", "destuser", "user", "username", "password", "nopassword":
+			continue
+		}
+		kind, why := fateOf(name, "%")
+		if kind == "" {
+			kind, why = noteDecide, "Portico has one value for a mailbox server, and not for each user"
+		}
+		v.leftField(f.by, kind, name, "without "+f.value+": "+why)
+	}
+}
+
+// otherwise is for a server that users have if the database has none for them.
+func (v *dovecot) otherwise(host field) {
+	if host.value != "" {
+		v.decide(host.by, "directory", "users whose entry names no server go to %.60q: give them a server in the "+
+			"database, or rules behind this source", host.value)
+	}
 }
 
 var (

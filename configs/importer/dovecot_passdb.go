@@ -1,19 +1,11 @@
 package importer
 
 import (
-	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"portico/configs"
 )
-
-// dovecotLink is what the fields of a passdb say about the connection to a mailbox server.
-type dovecotLink struct {
-	by     *directive
-	fields map[string]string
-}
 
 // passdb takes over one password database: where users are, and how to connect there.
 func (v *dovecot) passdb(x *directive) {
@@ -39,119 +31,85 @@ func (v *dovecot) passdb(x *directive) {
 			"sources")
 		return
 	}
-	fields := v.passdbFields(x)
+	p := v.passdbFields(x)
 	args := find(x.block, "args")
 	switch driver {
 	case "static":
-		if args != nil {
-			v.take(args, "")
-			readFields(fields, strings.Fields(args.value()))
-		}
-		v.static(x, fields)
+		v.static(x, args, p)
 	case "passwd-file":
-		v.passwdFile(x, args, fields)
+		v.passwdFile(x, args, p)
 	case "sql":
-		v.sql(x, args, fields)
+		v.sql(x, args, p)
 	case "ldap":
-		v.ldap(x, args, fields)
+		v.ldap(x, args, p)
 	default:
 		see(x.block)
 		v.decide(x, "directory", "Portico has no such source: docs/directory.md lists those that it can ask")
 		return
 	}
 	for _, y := range x.block {
-		if !y.seen {
+		switch {
+		case y.seen:
+		case y.name() == "username_filter" || y.name() == "mechanisms" || strings.HasPrefix(y.name(), "result_"):
+			v.decide(y, "directory", "the passdb is for some sign-ins only, or another one follows it. Portico asks "+
+				"each source for each user, and the first that knows the user counts")
+		default:
 			v.withoutBlock(y, "the order of Portico's sources is that of the list")
-		}
-	}
-	v.take(x, "")
-	v.setLink(x, fields)
-}
-
-// passdbFields returns the fields that a passdb gives every user.
-func (v *dovecot) passdbFields(x *directive) map[string]string {
-	fields := map[string]string{}
-	for _, y := range x.block {
-		switch y.name() {
-		case "default_fields", "override_fields", "fields", "passdb_fields":
-			v.take(y, "")
-			if len(y.block) == 0 {
-				readFields(fields, strings.Fields(y.value()))
-			}
-			for _, z := range y.block { // Dovecot 2.4
-				v.take(z, "")
-				fields[strings.TrimSuffix(z.name(), ":default")] = z.value()
-			}
-		}
-	}
-	return fields
-}
-
-func readFields(fields map[string]string, words []string) {
-	for _, word := range words {
-		name, value, _ := strings.Cut(word, "=")
-		fields[strings.ToLower(name)] = value
-	}
-}
-
-// setLink keeps the fields of the first passdb that is a proxy's, for all mailbox servers.
-func (v *dovecot) setLink(x *directive, fields map[string]string) {
-	if v.link.by != nil {
-		return
-	}
-	for _, name := range []string{"proxy", "proxy_maybe", "ssl", "starttls", "port", "master", "pass"} {
-		if _, ok := fields[name]; ok {
-			v.link = dovecotLink{x, fields}
-			return
 		}
 	}
 }
 
 // static takes over a passdb that says the same for all users.
-func (v *dovecot) static(x *directive, fields map[string]string) {
-	host := fields["host"]
-	switch {
-	case fields["password"] != "":
-		v.decide(x, "signin", "all users have one password. Portico lets the mailbox servers verify passwords")
-	case strings.Contains(host, "%"):
-		v.decide(x, "directory", "the server depends on the user's name: write rules (docs/directory.md), and list "+
-			"each server in mailbox_servers")
-		return
+func (v *dovecot) static(x, args *directive, p passdbFields) {
+	own := fields{}
+	if args != nil {
+		v.take(args, "")
+		own.read(args, strings.Fields(args.value()))
 	}
-	if host == "" {
+	all := p.with(own)
+	if v.common(p, own); all.get("host") == "" {
 		return // a director finds it
 	}
-	if s := v.linkedServer(x, host, fields); s != nil {
+	if strings.Contains(all.get("host"), "%") {
+		v.decide(all["host"].by, "directory", "the server depends on the user's name: write rules "+
+			"(docs/directory.md), and list each server in mailbox_servers")
+		return
+	}
+	if s := v.linkedServer(x, all.get("host"), all); s != nil {
 		v.places(x, []*server{s})
 	}
 }
 
 // linkedServer takes over the server that fields name.
-func (v *dovecot) linkedServer(x *directive, host string, fields map[string]string) *server {
+func (v *dovecot) linkedServer(x *directive, host string, all fields) *server {
 	number, tls := "143", configs.TLSNone
 	switch {
-	case fields["starttls"] != "" && fields["starttls"] != "no":
+	case all.on("starttls"):
 		tls = configs.TLSStartTLS
-	case fields["ssl"] != "" && fields["ssl"] != "no":
+	case all.on("ssl"):
 		number, tls = "993", configs.TLSImplicit
 	}
-	if ip := fields["hostip"]; ip != "" && !strings.Contains(ip, "%") {
+	if ip := all.get("hostip"); ip != "" && !strings.Contains(ip, "%") {
 		host = ip
 	}
-	host, number, err := hostPort(bracketed(host), orDefault(fields["port"], number))
+	host, number, err := hostPort(bracketed(host), orDefault(all.get("port"), number))
 	if err != nil {
 		v.decide(x, "mailbox_servers", "%s", err)
 		return nil
 	}
 	s := v.server(x, "", host, number, tls)
-	if s.TLS == configs.TLSNone {
+	switch {
+	case tls == configs.TLSNone:
 		v.open(x, s, "Dovecot sends passwords and mail to this server without TLS")
-	}
-	if fields["ssl"] == "any-cert" || fields["starttls"] == "any-cert" {
+	case all.get("ssl") == "any-cert" || all.get("starttls") == "any-cert":
+		v.encrypt(x, s, tls)
 		v.unverified(x, s)
+	default:
+		v.encrypt(x, s, tls)
+		v.validated(x, s)
 	}
-	if fields["host"] != "" && fields["hostip"] != "" {
-		s.ServerName = fields["host"]
+	if all.get("host") != "" && all.get("hostip") != "" {
+		v.setServerName(x, s, all.get("host"))
 	}
 	return s
 }
@@ -166,35 +124,36 @@ func bracketed(host string) string {
 
 // towards takes over what is for all mailbox servers, and the master's credential.
 func (v *dovecot) towards() {
-	ca := find(v.all, "ssl_client_ca_file")
-	if ca != nil {
-		file := absolute(v.source.base, strings.TrimPrefix(ca.arg(0), "<"))
-		for _, address := range v.order {
-			if s := v.hosts[address]; s.TLS != configs.TLSNone && !s.InsecureSkipVerify {
-				s.CA = file
-				v.take(ca, s.key("ca"))
+	if ca := find(v.all, "ssl_client_ca_file"); ca != nil {
+		if file, ok := v.filePath(ca, "mailbox_servers", strings.TrimPrefix(ca.arg(0), "<")); ok {
+			for _, address := range v.order {
+				if s := v.hosts[address]; s.TLS != configs.TLSNone {
+					s.CA = file
+					v.take(ca, s.key("ca"))
+				}
 			}
 		}
 	}
-	if x := find(v.all, "ssl_client_ca_dir"); x != nil {
+	if x := find(v.all, "ssl_client_ca_dir"); x != nil && x.arg(0) != "" {
 		v.decide(x, "mailbox_servers", "ca is one file: join the certificates of the folder, or use the system's")
 	}
 	if x := find(v.all, "ssl_client_require_valid_cert"); x != nil && x.arg(0) == "no" {
 		for _, address := range v.order {
+			v.hosts[address].valid = nil // it is for all servers
 			v.unverified(x, v.hosts[address])
 		}
 	}
 	if x := find(v.all, "login_source_ips"); x != nil {
-		addresses := strings.FieldsFunc(x.value(), func(r rune) bool { return r == ' ' || r == ',' })
-		if !slices.ContainsFunc(addresses, notIP) {
-			for _, address := range v.order {
-				v.hosts[address].SourceAddresses = addresses
-				v.take(x, v.hosts[address].key("source_addresses"))
-			}
+		for _, address := range v.order {
+			v.setSources(x, v.hosts[address], listWords(x.value()))
 		}
 	}
-	v.fieldsLeft()
 	v.master()
+}
+
+// listWords splits a list at spaces and commas.
+func listWords(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
 }
 
 func notIP(text string) bool {
@@ -202,53 +161,29 @@ func notIP(text string) bool {
 	return err != nil
 }
 
-// fieldsLeft records the fields of the proxy that Portico does not have.
-func (v *dovecot) fieldsLeft() {
-	x, fields := v.link.by, v.link.fields
-	if x == nil {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		switch name {
-		case "proxy", "proxy_maybe", "host", "hostip", "port", "ssl", "starttls", "nopassword", "pass", "master",
-			"user", "nodelay", "proxy_mech", "proxy_always", "password", "destuser", "username":
-		case "proxy_timeout":
-			value, err := duration(fields[name], 1e9)
-			v.setDuration(x, "timeouts.server_signin", &v.config.Timeouts.ServerSignin, value, err)
-		case "allow_nets":
-			v.decide(x, "directory", "allow_nets: Portico does not restrict users to networks")
-		default:
-			v.comment("", "%s: %s: no counterpart: field %s", x.place(), x.text(), comment(name))
-			v.counts.without++
-		}
-	}
-	if _, ok := fields["proxy_maybe"]; ok {
-		v.decide(x, "mailbox_servers", "proxy_maybe: some users' mail is on this machine. Portico is a proxy only: "+
-			"make this Dovecot a mailbox server with another port")
-	}
-	if strings.Contains(fields["destuser"], "%") && fields["destuser"] != "%u" {
-		v.decide(x, "directory", "destuser: a rule can give users another name at the mailbox server")
-	}
-}
-
 // master takes over the credential that opens every mailbox.
 func (v *dovecot) master() {
-	fields := v.link.fields
-	pass, user := fields["pass"], fields["master"]
-	if pass == "" || strings.Contains(pass, "%") || user == "" {
-		if pass != "" && !strings.Contains(pass, "%") {
-			v.decide(v.link.by, "signin", "one password for all users at the mailbox servers: Portico needs a master "+
-				"user there (signin.master)")
+	pass, user := v.link.get("pass"), v.link.get("master")
+	by := v.link["pass"].by
+	switch {
+	case pass == "" || strings.Contains(pass, "%"):
+		if user != "" {
+			v.decide(v.link["master"].by, "signin", "a master user whose password is not in the source: give "+
+				"signin.master (docs/signin.md)")
 		}
+		return
+	case user == "" || strings.Contains(user, "%"):
+		v.decide(by, "signin", "one password for all users at the mailbox servers: Portico needs a master user there "+
+			"(signin.master)")
 		return
 	}
 	c := &v.config.Signin
-	c.Master = configs.Master{User: user, PasswordFile: v.file(v.link.by, "master.secret", pass+"\n", true),
+	c.Master = configs.Master{User: user, PasswordFile: v.file(by, "master.secret", pass+"\n", true),
 		Form: configs.MasterAuthzid}
-	v.take(v.link.by, "signin.master")
+	v.take(by, "signin.master")
 	if len(v.config.Directory.Verify) == 0 {
-		v.decide(v.link.by, "signin", "Dovecot signs in with a master user. Portico does so in mode master, and then "+
-			"must verify users itself: add directory.verify, and set mode (docs/signin.md)")
+		v.decide(by, "signin", "Dovecot signs in with a master user. Portico does so in mode master, and then must "+
+			"verify users itself: add directory.verify, and set mode (docs/signin.md)")
 		return
 	}
 	c.Mode = configs.SigninMaster

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"strings"
 
@@ -32,75 +31,8 @@ func (v *dovecot) argsFile(x, args *directive) []*directive {
 	return block
 }
 
-// passwdFile takes over a passwd-file: each line has fields for one user.
-func (v *dovecot) passwdFile(x, args *directive, fields map[string]string) {
-	if y := find(x.block, "passwd_file_path"); y != nil {
-		args = y
-	}
-	words := []string{"%"}
-	if args != nil {
-		words = append(words, strings.Fields(args.value())...)
-	}
-	if strings.Contains(words[len(words)-1], "%") {
-		see(x.block)
-		v.decide(x, "directory", "the passdb names no single file")
-		return
-	}
-	name := absolute(filepath.Dir(absolute(v.source.base, args.file)), words[len(words)-1])
-	text, err := v.source.load(name)
-	if err != nil {
-		v.decide(args, "directory", "the file cannot be read: %s", err)
-		return
-	}
-	v.take(args, "")
-	var lines strings.Builder
-	for i, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		y := &directive{file: v.source.short(name), line: i + 1, words: []string{strings.Split(line, ":")[0]}}
-		v.passwdLine(y, line, fields, &lines)
-	}
-	if lines.Len() > 0 {
-		file := v.file(args, "users.map", lines.String(), false)
-		v.config.Directory.Sources = append(v.config.Directory.Sources, configs.DirectorySource{File: file})
-		v.take(args, fmt.Sprintf("directory.sources[%d]", len(v.config.Directory.Sources)-1))
-	}
-	if fields["pass"] != "" || fields["master"] != "" {
-		v.config.Directory.Verify = append(v.config.Directory.Verify, configs.Verifier{File: name})
-	}
-}
-
-// passwdLine takes over one line: user:password:uid:gid:gecos:home:shell:fields.
-func (v *dovecot) passwdLine(y *directive, line string, common map[string]string, lines *strings.Builder) {
-	fields := maps.Clone(common)
-	if parts := strings.SplitN(line, ":", 8); len(parts) == 8 {
-		readFields(fields, strings.Fields(parts[7]))
-	}
-	user := y.words[0]
-	if !mapName(user) {
-		v.decide(y, "directory", "not taken over: a map file has no such names")
-		return
-	}
-	if fields["host"] == "" || strings.Contains(fields["host"], "%") {
-		v.decide(y, "directory", "not taken over: the line names no server for this user")
-		return
-	}
-	s := v.linkedServer(y, fields["host"], fields)
-	if s == nil {
-		return
-	}
-	fmt.Fprintf(lines, "%s database=%s", user, v.database([]string{s.name}, false))
-	if to := fields["destuser"]; mapName(to) && !strings.Contains(to, "%") {
-		fmt.Fprintf(lines, " user=%s", to)
-	}
-	lines.WriteString("\n")
-	v.setLink(y, fields)
-}
-
 // sql takes over a passdb that asks an SQL database.
-func (v *dovecot) sql(x, args *directive, fields map[string]string) {
+func (v *dovecot) sql(x, args *directive, p passdbFields) {
 	var db database
 	var asks *directive
 	if asks = find(x.block, "query"); asks == nil {
@@ -126,10 +58,12 @@ func (v *dovecot) sql(x, args *directive, fields map[string]string) {
 		return
 	}
 	names := map[string]string{} // columns that fields of Dovecot 2.4 come from: %{sql:COLUMN}
-	for field, value := range fields {
-		if column, ok := strings.CutPrefix(strings.ReplaceAll(value, " ", ""), "%{sql:"); ok {
-			names[strings.ToLower(strings.TrimSuffix(column, "}"))] = field
-			delete(fields, field)
+	for _, some := range []fields{p.byDefault, p.override} {
+		for name, f := range some {
+			if column, ok := strings.CutPrefix(strings.ReplaceAll(f.value, " ", ""), "%{sql:"); ok {
+				names[strings.ToLower(strings.TrimSuffix(column, "}"))] = name
+				delete(some, name)
+			}
 		}
 	}
 	q, ok := parseQuery(asks.value(), db.driver, names)
@@ -138,16 +72,20 @@ func (v *dovecot) sql(x, args *directive, fields map[string]string) {
 			"name, and the column server or database says where the mailbox is (docs/directory.md)")
 		return
 	}
+	own := fields{}
 	for name, value := range q.literals {
-		if name != "password" && name != "nopassword" {
-			fields[name] = value
-		}
+		own[name] = field{value, asks}
 	}
-	v.sqlSources(asks, at, db, q, fields)
+	if _, always := p.override["host"]; always {
+		q.text = ""
+	}
+	v.take(asks, "")
+	v.common(p, own)
+	v.sqlSources(asks, at, db, q, p.with(own))
 }
 
 // sqlSources makes sources of a translated query.
-func (v *dovecot) sqlSources(asks, at *directive, db database, q query, fields map[string]string) {
+func (v *dovecot) sqlSources(asks, at *directive, db database, q query, all fields) {
 	d := &v.config.Directory
 	if q.text != "" {
 		d.Sources = append(d.Sources, configs.DirectorySource{SQL: configs.SQLDirectory{Driver: db.driver,
@@ -156,16 +94,16 @@ func (v *dovecot) sqlSources(asks, at *directive, db database, q query, fields m
 		v.take(asks, key)
 		v.decide(asks, "mailbox_servers", "each host that the query finds must be the name of a server here. List "+
 			"all, or give --server ADDRESS for each")
-		v.linkServers(asks, fields)
-	} else if host := fields["host"]; host != "" {
-		v.take(asks, "")
-		if s := v.linkedServer(asks, host, fields); s != nil {
+		v.otherwise(all["host"])
+		v.linkServers(asks, all)
+	} else if host := all.get("host"); host != "" {
+		if s := v.linkedServer(asks, host, all); s != nil {
 			v.places(asks, []*server{s})
 		}
 	}
 	switch {
 	case q.verify == "":
-	case fields["master"] != "":
+	case all.get("master") != "":
 		d.Verify = append(d.Verify, configs.Verifier{SQL: configs.SQLDirectory{Driver: db.driver,
 			DSNFile: v.dsn(at, db), Query: q.verify}})
 		v.take(asks, "directory.verify")
@@ -178,16 +116,16 @@ func (v *dovecot) sqlSources(asks, at *directive, db database, q query, fields m
 }
 
 // linkServers gives the servers of the command line the link of a passdb. Without any, it adds a placeholder.
-func (v *dovecot) linkServers(x *directive, fields map[string]string) {
+func (v *dovecot) linkServers(x *directive, all fields) {
 	if len(v.order) == 0 {
 		v.server(x, "mbx1", placeholder, "143", configs.TLSStartTLS).offered = true
 	}
 	switch {
-	case fields["ssl"] == "any-cert" || fields["starttls"] == "any-cert":
+	case all.get("ssl") == "any-cert" || all.get("starttls") == "any-cert":
 		for _, address := range v.order {
 			v.unverified(x, v.hosts[address])
 		}
-	case fields["ssl"] == "" && fields["starttls"] == "":
+	case !all.on("ssl") && !all.on("starttls"):
 		v.opposed(x, "Dovecot")
 	}
 }

@@ -3,6 +3,7 @@ package importer
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -293,3 +294,16 @@ func (d *draft) trust(x *directive, networks []string) {
 	}
 	d.take(x, "trusted_networks")
 }
+
+// filePath returns the name of a file that a directive names, as it is from the folder of the source. A name with a
+// variable in it is no name: somebody has to decide.
+func (d *draft) filePath(x *directive, key, name string) (string, bool) {
+	if variable.MatchString(name) {
+		d.decide(x, key, "the name of the file has a variable in it, which portico config import does not know")
+		return "", false
+	}
+	return absolute(d.source.base, name), true
+}
+
+// variable is one of nginx, HAProxy or Dovecot: $name, ${name}, $ENV:name, %{name}.
+var variable = regexp.MustCompile(`\$\w|\$\{|%\{|%\[`)

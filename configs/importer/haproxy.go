@@ -11,21 +11,20 @@ import (
 // haproxy reads a configuration of HAProxy: the proxies that carry IMAP.
 type haproxy struct {
 	*draft
-	backends map[string]*directive // backend and listen, by name
-	global   []*directive
+	backends   map[string]haproxyProxy // backend and listen, by name
+	global     []*directive
+	sources    []*directive // the addresses to connect from, of the sections at hand
+	listenPort string       // of the listener at hand, which servers without a port have too; "" if it has several
 }
 
-// haproxyProxy is one frontend, or a listen section, with the defaults above it.
+// haproxyProxy is one frontend, backend or listen section, with the sections defaults that it has, nearest first.
 type haproxyProxy struct {
 	section  *directive
-	defaults []*directive // nil without
+	defaults []*directive
 }
 
 func readHAProxy(d *draft, tree []*directive) error {
-	h := &haproxy{draft: d, backends: map[string]*directive{}}
-	var fronts []haproxyProxy
-	var defaults *directive
-	above := map[*directive]*directive{}
+	h := &haproxy{draft: d, backends: map[string]haproxyProxy{}}
 	for _, x := range tree {
 		h.conditions(x)
 		switch x.name() {
@@ -33,39 +32,75 @@ func readHAProxy(d *draft, tree []*directive) error {
 			d.take(x, "")
 			h.global = append(h.global, x.block...)
 			h.globals(x.block)
-		case "defaults":
-			d.take(x, "")
-			defaults = x
-		case "frontend", "listen", "backend":
-			above[x] = defaults
-			if x.name() != "frontend" {
-				h.backends[x.arg(0)] = x
-			}
-			if x.name() != "backend" {
-				fronts = append(fronts, haproxyProxy{section: x})
-			}
+		case "defaults", "frontend", "listen", "backend":
 		default:
 			d.withoutBlock(x, "Portico has no such section")
 		}
 	}
-	for _, front := range fronts {
-		if of := above[front.section]; of != nil {
-			front.defaults = of.block
+	var fronts []haproxyProxy
+	for _, p := range h.proxies(tree) {
+		if p.section.name() != "frontend" {
+			h.backends[p.section.arg(0)] = p
 		}
-		h.front(front, above)
+		if p.section.name() != "backend" {
+			fronts = append(fronts, p)
+		}
+	}
+	for _, front := range fronts {
+		h.front(front)
 	}
 	for _, x := range tree {
-		switch {
-		case x.name() == "defaults":
-			h.outer = true
-			h.options(x)
-			h.outer = false
-		case slices.Contains([]string{"frontend", "listen", "backend"}, x.name()) && !x.seen:
-			d.withoutBlock(x, "no listener for IMAP uses it (port 143 or 993, or imap in its name). Keep HAProxy for "+
-				"it")
+		switch x.name() {
+		case "defaults":
+			h.unused(x)
+		case "frontend", "listen", "backend":
+			if !x.seen {
+				d.withoutBlock(x, "no listener for IMAP uses it (port 143 or 993, or imap in its name). Keep HAProxy "+
+					"for it")
+			}
 		}
 	}
 	return nil
+}
+
+// proxies returns the sections with the defaults of each: those that "from NAME" names, or the last ones above.
+func (h *haproxy) proxies(tree []*directive) (all []haproxyProxy) {
+	chains := map[string][]*directive{} // of named defaults
+	var above []*directive
+	for _, x := range tree {
+		chain := above
+		if from := slices.Index(x.args(), "from"); from >= 0 && x.name() != "global" {
+			name := x.arg(from + 1)
+			if chain = chains[name]; chain == nil {
+				h.decide(x, "", "there is no section defaults %s above", comment(name))
+			}
+		} else if x.name() == "defaults" {
+			chain = nil
+		}
+		switch x.name() {
+		case "defaults":
+			above = slices.Concat([]*directive{x}, chain)
+			if name := x.arg(0); name != "" && name != "from" {
+				chains[name] = above
+			}
+		case "frontend", "listen", "backend":
+			all = append(all, haproxyProxy{x, chain})
+		}
+	}
+	return all
+}
+
+// unused records a section defaults that no proxy for IMAP has, and lines of one that all proxies have themselves.
+func (h *haproxy) unused(x *directive) {
+	if !x.seen {
+		h.withoutBlock(x, "no listener for IMAP has these defaults")
+		return
+	}
+	for _, y := range x.block {
+		if !y.seen {
+			h.without(y, "each section for IMAP has its own")
+		}
+	}
 }
 
 // conditions records the lines that make others conditional. Those are taken over in any case.
@@ -113,35 +148,69 @@ func (h *haproxy) oldest(x *directive, version string) {
 	}
 }
 
-// options takes over what a section says about connections.
-func (h *haproxy) options(section *directive) {
-	c := h.config
-	for _, x := range section.block {
-		switch x.name() {
-		case "mode":
-			h.mode(x)
-		case "timeout":
-			h.timeout(x)
-		case "clitimeout":
-			h.time(x, x.arg(0), "settings.authenticated_connection_timeout", &c.Settings.AuthenticatedConnectionTimeout)
-		case "contimeout":
-			h.time(x, x.arg(0), "timeouts.connect", &c.Timeouts.Connect)
-		case "maxconn":
-			if section.name() == "defaults" {
-				h.without(x, "settings.max_connections is for all listeners together")
-				continue
+// options takes over what a section says about connections, and its defaults where it says nothing.
+func (h *haproxy) options(p haproxyProxy) {
+	own := map[string]bool{}
+	for _, section := range slices.Concat([]*directive{p.section}, p.defaults) {
+		h.take(section, "")
+		for _, x := range section.block {
+			name := optionName(x)
+			if side := haproxySides[name]; side != "" && side == p.section.name() {
+				continue // HAProxy ignores it there
 			}
-			h.setNumber(x, "settings.max_connections", &c.Settings.MaxConnections, x.arg(0))
-		case "description", "id", "guid":
-			h.take(x, "")
-		case "acl", "tcp-request", "tcp-response", "use-server", "ignore-persist", "force-persist", "filter":
-			h.decide(x, "listeners", "Portico has no rules for connections: let a firewall refuse clients. "+
-				"settings.max_unauthenticated_connections_from_single_ip and penalties bound those who guess")
-		case "source":
-			h.source(x)
+			if !own[name] || section == p.section {
+				h.option(section, x)
+			}
 		}
+		for _, x := range section.block {
+			own[optionName(x)] = true
+		}
+		h.explain(section.block, haproxyReasons)
 	}
-	h.explain(section.block, haproxyReasons)
+}
+
+// haproxySides are the sections in which HAProxy ignores a directive.
+var haproxySides = map[string]string{"timeout client": "backend", "clitimeout": "backend", "maxconn": "backend",
+	"timeout connect": "frontend", "contimeout": "frontend", "timeout server": "frontend", "source": "frontend"}
+
+// optionName returns what a directive sets: timeouts and options are several.
+func optionName(x *directive) string {
+	switch x.name() {
+	case "timeout", "option", "stats":
+		return x.name() + " " + x.arg(0)
+	}
+	return x.name()
+}
+
+func (h *haproxy) option(section, x *directive) {
+	c := h.config
+	switch x.name() {
+	case "mode":
+		h.mode(x)
+	case "timeout":
+		h.timeout(x)
+	case "clitimeout":
+		h.time(x, x.arg(0), "settings.authenticated_connection_timeout", &c.Settings.AuthenticatedConnectionTimeout)
+	case "contimeout":
+		h.time(x, x.arg(0), "timeouts.connect", &c.Timeouts.Connect)
+	case "maxconn":
+		if section.name() == "defaults" {
+			h.without(x, "settings.max_connections is for all listeners together")
+			return
+		}
+		h.setNumber(x, "settings.max_connections", &c.Settings.MaxConnections, x.arg(0))
+	case "description", "id", "guid":
+		h.take(x, "")
+	case "disabled":
+		h.decide(x, "listeners", "the section is disabled in HAProxy, and Portico would serve it: remove its "+
+			"listeners, or start Portico when you want that")
+	case "acl", "tcp-request", "tcp-response", "use-server", "ignore-persist", "force-persist", "filter":
+		h.decide(x, "listeners", "Portico has no rules for connections: let a firewall refuse clients. "+
+			"settings.max_unauthenticated_connections_from_single_ip and penalties bound those who guess")
+	case "source":
+		h.sources = append(h.sources, x)
+		x.seen = true
+	}
 }
 
 func (h *haproxy) mode(x *directive) {
@@ -174,16 +243,17 @@ func (h *haproxy) time(x *directive, text, key string, field *time.Duration) {
 	h.setDuration(x, key, field, value, err)
 }
 
-func (h *haproxy) source(x *directive) {
-	if len(x.args()) > 1 || len(h.order) == 0 {
+// source takes over the address that a section connects from, for the servers of that section.
+func (h *haproxy) source(x *directive, servers []*server) {
+	if len(x.args()) != 1 || len(servers) == 0 {
 		h.decide(x, "mailbox_servers", "the address to connect from is source_addresses of each server. Portico does "+
 			"not connect with clients' addresses: let servers trust the PROXY protocol or ID instead")
 		return
 	}
-	for _, address := range h.order {
-		s := h.hosts[address]
-		s.SourceAddresses = []string{strings.Trim(strings.TrimSuffix(x.arg(0), ":0"), "[]")}
-		h.take(x, s.key("source_addresses"))
+	for _, s := range servers {
+		if len(s.SourceAddresses) == 0 { // a server's own comes first
+			h.setSources(x, s, []string{strings.Trim(strings.TrimSuffix(x.arg(0), ":0"), "[]")})
+		}
 	}
 }
 

@@ -9,27 +9,24 @@ import (
 )
 
 // front takes over a frontend or listen section that carries IMAP, and the servers behind it.
-func (h *haproxy) front(p haproxyProxy, above map[*directive]*directive) {
+func (h *haproxy) front(p haproxyProxy) {
 	backend := h.backendOf(p)
-	if !h.carriesIMAP(p.section, backend) {
+	if !h.carriesIMAP(p.section, backend.section) {
 		return
 	}
-	h.take(p.section, "")
-	h.options(p.section)
+	h.sources, h.listenPort = nil, onePort(p.section)
+	h.options(p)
 	var servers []*server
-	endsTLS := h.endsTLS(p.section)
-	if backend == nil {
+	if backend.section == nil {
 		h.decide(p.section, "mailbox_servers", "no backend is certain: Portico does not choose servers by rules")
 	} else {
-		h.take(backend, "")
-		if backend != p.section {
+		if backend.section != p.section {
 			h.options(backend)
 		}
-		defaults := p.defaults
-		if of := above[backend]; of != nil {
-			defaults = of.block
+		servers = h.servers(backend, h.endsTLS(p.section))
+		for _, x := range h.sources {
+			h.source(x, servers)
 		}
-		servers = h.servers(backend, defaults, endsTLS)
 	}
 	for _, x := range p.section.block {
 		if x.name() == "bind" {
@@ -37,22 +34,40 @@ func (h *haproxy) front(p haproxyProxy, above map[*directive]*directive) {
 		}
 	}
 	if len(servers) > 0 {
-		h.places(backend, servers)
+		h.places(backend.section, servers)
 	}
 }
 
-// backendOf returns the section with the servers of a frontend, or nil if rules choose it.
-func (h *haproxy) backendOf(p haproxyProxy) *directive {
-	name, by := p.section.arg(0), (*directive)(nil)
-	if p.section.name() == "frontend" {
-		name = ""
-		for _, block := range [][]*directive{p.defaults, p.section.block} {
-			if x := find(block, "default_backend"); x != nil {
-				name, by = x.arg(0), x
+// onePort returns the port of a section's listeners, or "" if they have several. A server without a port has the port
+// that the client connected to.
+func onePort(section *directive) (number string) {
+	for _, x := range section.block {
+		if x.name() != "bind" {
+			continue
+		}
+		for _, address := range strings.Split(x.arg(0), ",") {
+			if of := lastPort(address); number != "" && of != number {
+				return ""
+			} else {
+				number = of
 			}
 		}
 	}
-	imap := h.carriesIMAP(p.section, h.backends[name])
+	return number
+}
+
+// backendOf returns the section with the servers of a frontend. It is empty if rules choose it.
+func (h *haproxy) backendOf(p haproxyProxy) haproxyProxy {
+	name, by := p.section.arg(0), (*directive)(nil)
+	if p.section.name() == "frontend" {
+		name = ""
+	}
+	for _, section := range slices.Backward(append([]*directive{p.section}, p.defaults...)) {
+		if x := find(section.block, "default_backend"); x != nil && name != p.section.arg(0) {
+			name, by = x.arg(0), x
+		}
+	}
+	imap := h.carriesIMAP(p.section, h.backends[name].section)
 	for _, x := range p.section.block {
 		if x.name() != "use_backend" || !imap {
 			continue
@@ -194,7 +209,10 @@ func (h *haproxy) crt(x *directive, name string) {
 	if base := find(h.global, "crt-base"); base != nil && !filepath.IsAbs(name) {
 		name = filepath.Join(base.arg(0), name)
 	}
-	name = absolute(h.draft.source.base, name)
+	name, ok := h.filePath(x, "tls.certificates", name)
+	if !ok {
+		return
+	}
 	files, err := h.draft.source.glob(filepath.Join(name, "*"))
 	if err != nil || len(files) == 0 {
 		h.certificate(x, name, h.keyOf(name))

@@ -152,6 +152,11 @@ func (d *draft) complete() {
 		d.missing("mailbox_servers", "the source names no mailbox server. List each one that the directory can "+
 			"answer, or give --server ADDRESS for each")
 	}
+	for i, address := range d.order {
+		if s := d.hosts[address]; slices.IndexFunc(d.order, func(a string) bool { return d.hosts[a] == s }) == i {
+			d.settle(s)
+		}
+	}
 	d.config.MailboxServers = make(map[string]configs.MailboxServer)
 	for _, address := range d.order {
 		d.config.MailboxServers[d.hosts[address].name] = d.hosts[address].MailboxServer

@@ -104,7 +104,7 @@ func splitWords(line string, environment bool) (words []string, ok bool) {
 		case quote != 0 && c == quote:
 			quote = 0
 		case quote == '"' && environment && c == '$':
-			value, length := variable(line[i:])
+			value, length := environmentVariable(line[i:])
 			word.WriteString(value)
 			i += length - 1
 		case quote == 0 && c == '#':
@@ -121,9 +121,10 @@ func splitWords(line string, environment bool) (words []string, ok bool) {
 	return words, quote == 0
 }
 
-// variable returns the default of the environment variable that text begins with, as in ${NAME-default}, and the length
-// of the variable there. Without a default it stays as it is: the environment of this process is not that of HAProxy.
-func variable(text string) (value string, length int) {
+// environmentVariable returns the default of the environment variable that text begins with, as in
+// ${NAME-default}, and the length of the variable there. Without a default it stays as it is: the environment of this
+// process is not that of HAProxy.
+func environmentVariable(text string) (value string, length int) {
 	end := strings.IndexByte(text, '}')
 	if !strings.HasPrefix(text, "${") || end < 0 {
 		return "$", 1

@@ -109,8 +109,12 @@ func (n *nginx) certificates(block []*directive) {
 			n.decide(key, "tls.certificates", "Portico reads certificates and keys from files")
 			continue
 		}
-		n.certificate(x, n.path(x.arg(0)), n.path(key.arg(0)))
-		n.take(key, "")
+		cert, ok := n.filePath(x, "tls.certificates", x.arg(0))
+		file, alsoOK := n.filePath(key, "tls.certificates", key.arg(0))
+		if ok && alsoOK {
+			n.certificate(x, cert, file)
+			n.take(key, "")
+		}
 	}
 }
 
@@ -182,15 +186,12 @@ func (n *nginx) mailboxServers(mail *directive) {
 	for _, address := range n.order {
 		s := n.hosts[address]
 		if n.header != nil {
-			s.ProxyProtocol = configs.ProxyProtocolV1
+			n.setHeader(n.header, s, configs.ProxyProtocolV1)
 			n.take(n.header, s.key("proxy_protocol"))
 		}
 	}
 	n.opposed(mail, "nginx")
 }
-
-// path returns a file's name as nginx means it: relative names are below the folder of its configuration.
-func (n *nginx) path(name string) string { return absolute(n.source.base, name) }
 
 // headersFrom is for a listener that expects the PROXY protocol: somebody must be trusted to send it.
 func (n *nginx) headersFrom(x *directive, l configs.Listener) {

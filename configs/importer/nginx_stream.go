@@ -240,6 +240,7 @@ func (n *nginx) target(x *directive, address string) *server {
 		tls = configs.TLSImplicit
 	}
 	s := n.server(x, "", host, number, tls)
+	s.backup = false
 	if x.name() != "server" {
 		return s
 	}
@@ -271,39 +272,46 @@ func (n *nginx) towards(pass *directive, s *server, endsTLS bool, blocks ...[]*d
 		}
 		return x
 	}
+	header := configs.ProxyProtocol("")
+	by := pass
 	if x := on("proxy_protocol"); x != nil {
-		s.ProxyProtocol = configs.ProxyProtocolV1
+		header, by = configs.ProxyProtocolV1, x
 		n.take(x, s.key("proxy_protocol"))
 	}
+	n.setHeader(by, s, header)
 	if x := on("proxy_bind"); x != nil {
 		if strings.Contains(x.value(), "transparent") || strings.Contains(x.value(), "$") {
 			n.decide(x, s.key("source_addresses"), "Portico does not connect with clients' addresses: let the server "+
 				"trust the PROXY protocol or ID instead (proxy_protocol, trusted_id)")
 		} else {
-			s.SourceAddresses = []string{strings.Trim(x.arg(0), "[]")}
-			n.take(x, s.key("source_addresses"))
+			n.setSources(x, s, []string{strings.Trim(x.arg(0), "[]")})
 		}
 	}
 	if x := on("proxy_ssl_name"); x != nil {
-		s.ServerName = x.arg(0)
+		n.setServerName(x, s, x.arg(0))
 	}
 	if x := on("proxy_ssl_trusted_certificate"); x != nil {
-		s.CA = n.path(x.arg(0))
-		n.take(x, s.key("ca"))
+		if file, ok := n.filePath(x, s.key("ca"), x.arg(0)); ok {
+			n.setText(x, s, "ca", &s.CA, file)
+			n.take(x, s.key("ca"))
+		}
 	}
 	ssl, verify := on("proxy_ssl"), scope("proxy_ssl_verify", blocks...)
 	switch {
 	case ssl == nil && endsTLS:
 		n.open(pass, s, "nginx sends passwords and mail to this server without TLS")
 	case ssl == nil:
+		n.encrypt(pass, s, s.TLS)
 		n.verified(pass, s)
 	case verify == nil:
-		s.TLS = configs.TLSImplicit
+		n.encrypt(ssl, s, configs.TLSImplicit)
 		n.verified(ssl, s)
+	case verify.arg(0) == "off":
+		n.encrypt(ssl, s, configs.TLSImplicit)
+		n.unverified(verify, s)
 	default:
-		s.TLS = configs.TLSImplicit
-		if n.take(verify, ""); verify.arg(0) == "off" {
-			n.unverified(verify, s)
-		}
+		n.encrypt(ssl, s, configs.TLSImplicit)
+		n.validated(verify, s)
+		n.take(verify, "")
 	}
 }

@@ -15,9 +15,11 @@ import (
 type perdition struct {
 	*draft
 	options map[string]*directive
-	port    string           // of mailbox servers without one
-	tls     configs.TLSMode  // towards mailbox servers
-	entries []perditionEntry // of the map
+	port    string                  // of mailbox servers without one
+	tls     configs.TLSMode         // towards mailbox servers
+	mapFile string                  // the map of users, as places show it
+	users   userMap                 // its names
+	rules   []configs.DirectoryRule // its regular expressions
 }
 
 func readPerdition(d *draft, tree []*directive) error {
@@ -89,7 +91,7 @@ func (p *perdition) sides(listenPort string) {
 	if l.TLS != configs.TLSNone {
 		cert, key := p.text("ssl_cert_file", "/etc/perdition/perdition.crt.pem"),
 			p.text("ssl_key_file", "/etc/perdition/perdition.key.pem")
-		p.config.TLS.Certificates = []configs.Certificate{{Cert: p.path(cert), Key: p.path(key)}}
+		p.certificatePair(cert, key)
 	}
 }
 
@@ -121,6 +123,21 @@ func (p *perdition) listeners(l configs.Listener, byDefault string) {
 			p.missing("settings.login_type", "perdition accepts passwords without TLS. Anybody on the network path "+
 				"can read them. Without this key nobody could sign in")
 		}
+	}
+}
+
+// certificatePair takes over the certificate. Its files may be perdition's own defaults, which no option names.
+func (p *perdition) certificatePair(cert, key string) {
+	at := &directive{words: []string{"ssl_cert_file"}}
+	for _, name := range []string{"ssl_key_file", "ssl_cert_file"} {
+		if x := p.options[name]; x != nil {
+			at = x
+		}
+	}
+	cert, ok := p.filePath(at, "tls.certificates", cert)
+	key, alsoOK := p.filePath(at, "tls.certificates", key)
+	if ok && alsoOK {
+		p.config.TLS.Certificates = []configs.Certificate{{Cert: cert, Key: key}}
 	}
 }
 
@@ -199,9 +216,7 @@ func (p *perdition) servers() {
 			}
 		}
 	}
-	if len(p.entries) > 0 {
-		p.writeMap()
-	}
+	p.writeEntries()
 	sources := &p.config.Directory.Sources
 	switch {
 	case len(others) == 0:
@@ -253,16 +268,17 @@ func (p *perdition) certificatesOf() {
 }
 
 func (p *perdition) certificateOf(s *server) {
-	if ca := p.options["ssl_ca_file"]; ca != nil {
-		s.CA = p.path(ca.arg(0))
-		p.take(ca, s.key("ca"))
-	} else if ca := p.options["ssl_ca_chain_file"]; ca != nil {
-		s.CA = p.path(ca.arg(0))
-		p.take(ca, s.key("ca"))
+	for _, name := range []string{"ssl_ca_chain_file", "ssl_ca_file"} { // the last one counts
+		if ca := p.options[name]; ca != nil {
+			if file, ok := p.filePath(ca, s.key("ca"), ca.arg(0)); ok {
+				s.CA = file
+				p.take(ca, s.key("ca"))
+			}
+		}
 	}
 	for _, name := range []string{"ssl_no_cert_verify", "ssl_ca_accept_self_signed", "ssl_cert_accept_self_signed",
 		"ssl_cert_accept_expired", "ssl_cert_accept_not_yet_valid", "ssl_no_cn_verify"} {
-		if weak := p.options[name]; weak != nil && !strings.EqualFold(weak.arg(0), "false") && !s.InsecureSkipVerify {
+		if weak := p.options[name]; weak != nil && !strings.EqualFold(weak.arg(0), "false") && len(s.loose) == 0 {
 			p.weak(weak, s)
 		}
 	}

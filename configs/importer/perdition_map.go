@@ -11,15 +11,6 @@ import (
 	"portico/configs"
 )
 
-// perditionEntry is one line of a map: a name or a regular expression, and the server of these users.
-type perditionEntry struct {
-	line   *directive
-	name   string // or expression
-	regexp bool
-	user   string // the name at the server, if it is another
-	server *server
-}
-
 // userMap reads the map that map_library and map_library_opt name.
 func (p *perdition) userMap() error {
 	library, named := p.text("map_library", "perditiondb_gdbm"), p.options["map_library"] != nil
@@ -102,47 +93,57 @@ func (p *perdition) readMap(file string, expressions bool) error {
 		if err := p.source.addLine(x); err != nil {
 			return err
 		}
+		p.mapFile = x.file
 		p.entry(x, expressions)
 	}
 	return nil
 }
 
-// entry takes over one line of a map.
+// entry takes over one line of a map: a name or a regular expression, and the server of these users.
 func (p *perdition) entry(x *directive, expression bool) {
-	e := perditionEntry{line: x, name: x.words[0], regexp: expression}
-	at := strings.LastIndexByte(x.arg(0), '@')
-	place := x.arg(0)[at+1:]
-	if at > 0 {
-		e.user = x.arg(0)[:at]
+	name, at := x.words[0], strings.LastIndexByte(x.arg(0), '@')
+	user := ""
+	if at > 0 && p.renames() {
+		user = x.arg(0)[:at]
 	}
-	var err error
-	if e.server, err = p.mailboxServer(x, place); err != nil || e.name == "" || len(x.words) != 2 {
-		p.decide(x, "directory", "not taken over: write this user's place into the directory")
-		return
+	leave := p.users.decide
+	if expression {
+		leave = func(x *directive, format string, args ...any) { p.decide(x, "directory", format, args...) }
 	}
-	if !expression && !mapName(e.name+e.user) {
-		p.decide(x, "directory", "not taken over: a map file has no such names")
+	s, err := p.mailboxServer(x, x.arg(0)[at+1:])
+	if err != nil || name == "" || len(x.words) != 2 {
+		leave(x, "not taken over: write this user's place into the directory")
 		return
 	}
 	if expression {
-		e.name = wholeName(e.name)
-		if _, err := regexp.Compile(e.name); err != nil || len(e.name) > 1000 {
-			p.decide(x, "directory", "not taken over: Portico's regular expressions have another syntax (Go's)")
-			return
-		}
+		p.rule(x, name, user, p.database([]string{s.name}, false))
+		return
 	}
-	if e.user != "" && !p.renames() {
-		e.user = ""
+	if !mapName(name) || user != "" && !mapName(user) {
+		leave(x, "not taken over: a map file has no such names")
+		return
 	}
-	if expression {
-		e.user = reference.ReplaceAllString(e.user, "$${$1}")
+	if p.users.has(x, name) {
+		return
 	}
-	p.entries = append(p.entries, e)
+	place := "database=" + p.database([]string{s.name}, false)
+	if user != "" {
+		place += " user=" + user
+	}
+	p.users.add(name, place)
 }
 
-// mapName says whether a name may stand in a map file, where "*" is everybody.
-func mapName(name string) bool {
-	return name != "" && !strings.ContainsAny(name, " \t=#*")
+// rule takes over a line of a map of regular expressions.
+func (p *perdition) rule(x *directive, name, user, place string) {
+	name = wholeName(name)
+	if _, err := regexp.Compile(name); err != nil || len(name) > 1000 {
+		p.decide(x, "directory", "not taken over: Portico's regular expressions have another syntax (Go's)")
+		return
+	}
+	bound(len(p.rules), "rules")
+	p.rules = append(p.rules, configs.DirectoryRule{Regexp: name, User: reference.ReplaceAllString(user, "$${$1}"),
+		Database: place})
+	p.take(x, fmt.Sprintf("directory.sources[0].rules[%d]", len(p.rules)-1))
 }
 
 // renames says whether the name in the map is the one that the mailbox server gets.
@@ -170,32 +171,15 @@ func wholeName(expression string) string {
 // reference is what an expression matched: $1 in perdition, and ${1} in Portico, where a letter may follow $1.
 var reference = regexp.MustCompile(`\$([1-9])`)
 
-// writeMap makes sources of the directory of the map: a file of names, or rules. Each server has a database.
-func (p *perdition) writeMap() {
-	var lines strings.Builder
-	var rules []configs.DirectoryRule
-	for _, e := range p.entries {
-		place := p.database([]string{e.server.name}, false)
-		if e.regexp {
-			rules = append(rules, configs.DirectoryRule{Regexp: e.name, User: e.user, Database: place})
-			p.take(e.line, fmt.Sprintf("directory.sources[0].rules[%d]", len(rules)-1))
-			continue
-		}
-		fmt.Fprintf(&lines, "%s database=%s", e.name, place)
-		if e.user != "" {
-			fmt.Fprintf(&lines, " user=%s", e.user)
-		}
-		lines.WriteString("\n")
+// writeEntries makes sources of the directory of the map: a file of names, or rules. Each server has a database.
+func (p *perdition) writeEntries() {
+	if len(p.rules) > 0 {
+		p.config.Directory.Sources = append(p.config.Directory.Sources, configs.DirectorySource{Rules: p.rules})
+		p.comment("directory.sources[0]", "The lines of %s.", p.mapFile)
 	}
-	sources := &p.config.Directory.Sources
-	if len(rules) > 0 {
-		*sources = append(*sources, configs.DirectorySource{Rules: rules})
-		p.comment("directory.sources[0]", "The lines of %s.", p.entries[0].line.file)
-		return
+	if key := p.writeMap(&directive{file: p.mapFile, line: 1, words: []string{""}}, &p.users); key != "" {
+		p.comment(key, "Made from %s: %s.", p.mapFile, counted(p.users.users, "user"))
 	}
-	first := p.entries[0].line
-	*sources = append(*sources, configs.DirectorySource{File: p.file(first, "users.map", lines.String(), false)})
-	p.comment("directory.sources[0]", "Made from %s: %d users.", first.file, len(p.entries))
 }
 
 // perditionReasons says why options of perdition have no counterpart.

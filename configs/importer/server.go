@@ -3,7 +3,6 @@ package importer
 import (
 	"fmt"
 	"net"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,9 +17,8 @@ type server struct {
 	backup  bool // used only if no other answers
 	offered bool // by the command line: the source does not name it
 	checked bool // somebody has to look at its certificate
+	security
 }
-
-var itemName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // server takes over a mailbox server. It gets the name that it has in the source, or that of its host. A second server
 // of the same address is the same server.
@@ -38,17 +36,17 @@ func (d *draft) server(x *directive, name, host, port string, tls configs.TLSMod
 	if name == "" {
 		name = host
 	}
-	if !itemName.MatchString(name) {
+	if !configs.IsName(name) {
 		name = fmt.Sprintf("mbx%d", len(d.order)+1)
 	}
-	if d.serverNames[name] {
+	if d.serverNames[strings.ToLower(name)] {
 		name = fmt.Sprintf("%.50s-%s", name, port)
 	}
-	for base, n := name, 2; d.serverNames[name]; n++ {
+	for base, n := name, 2; d.serverNames[strings.ToLower(name)]; n++ {
 		name = fmt.Sprintf("%s-%d", base, n)
 	}
 	bound(len(d.order), "mailbox servers")
-	d.serverNames[name] = true
+	d.serverNames[strings.ToLower(name)] = true
 	s := &server{MailboxServer: configs.MailboxServer{Address: address, TLS: tls}, name: name}
 	d.hosts[address] = s
 	d.order = append(d.order, address)
@@ -72,33 +70,6 @@ func (s *server) key(name string) string {
 		return "mailbox_servers." + s.name
 	}
 	return "mailbox_servers." + s.name + "." + name
-}
-
-// open is for a directive that makes the proxy send passwords and mail to the server without TLS.
-func (d *draft) open(x *directive, s *server, format string, args ...any) {
-	s.TLS = configs.TLSNone
-	if host, _, _ := net.SplitHostPort(s.Address); loopback(host) {
-		return
-	}
-	d.decide(x, s.key("tls"), "%s. Without TLS, anybody on the network path reads passwords and mail. "+
-		"With starttls or implicit they are encrypted", fmt.Sprintf(format, args...))
-}
-
-// unverified is for a directive that makes the proxy accept any certificate of the server.
-func (d *draft) unverified(x *directive, s *server) {
-	s.InsecureSkipVerify = true
-	d.decide(x, s.key("insecure_skip_verify"), "any certificate is accepted, so anybody on the network path can "+
-		"read every password. Give ca, or server_name, and remove this key")
-}
-
-// verified is for a server whose certificate the proxy did not look at, while Portico does.
-func (d *draft) verified(x *directive, s *server) {
-	if s.checked {
-		return
-	}
-	s.checked = true
-	d.decide(x, s.key("tls"), "Portico verifies this server's certificate, for the host of the address. If the "+
-		"certificate is not from a public CA, give ca; if it has another name, give server_name")
 }
 
 // opposed is for servers of the command line that the product would send passwords to without TLS.
