@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"portico/proxy/relay"
 	"portico/proxy/setup"
 )
 
@@ -32,6 +33,7 @@ type Server struct {
 	slowest     *sharedList[SlowCommand]
 	refusalLog  zerolog.Logger // for connections refused on accept: a flood of them must not become a flood of lines
 	stats       setupStats
+	earlier     atomic.Pointer[relay.Stats] // see CountEarlier; nil for none
 	signins     *signinCounts
 	shortages   atomic.Uint64 // see Shortages
 

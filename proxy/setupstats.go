@@ -42,8 +42,22 @@ func resultOf(err error) relay.Result {
 	return relay.ResultAborted
 }
 
-// Stats returns what the relay has counted, and under the server "" the commands before sign-in. The caller owns it.
+// Stats returns what the relay has counted, and under the server "" the commands before sign-in, together with what
+// earlier processes count; see CountEarlier. The caller owns it.
 func (s *Server) Stats() *relay.Stats {
+	all := s.OwnStats()
+	if earlier := s.earlier.Load(); earlier != nil {
+		all.Add(earlier)
+	}
+	return all
+}
+
+// CountEarlier has Stats and metrics include what earlier processes of this node have counted since this one follows
+// them. It replaces what was given before, and must not be changed afterwards.
+func (s *Server) CountEarlier(all *relay.Stats) { s.earlier.Store(all) }
+
+// OwnStats is Stats without earlier processes.
+func (s *Server) OwnStats() *relay.Stats {
 	setup := relay.Stats{Servers: map[string]*relay.ServerStats{"": &s.stats.commands}}
 	all := s.opt.Relay.Stats()
 	s.stats.mu.Lock()

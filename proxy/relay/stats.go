@@ -265,12 +265,8 @@ func (s *Stats) Add(o *Stats) {
 	for name, server := range o.Servers {
 		s.Server(name).add(server)
 	}
-	for name, group := range o.Databases {
-		groupOf(s.Databases, name).add(group)
-	}
-	for name, group := range o.Listeners {
-		groupOf(s.Listeners, name).add(group)
-	}
+	addGroups(s.Databases, o.Databases)
+	addGroups(s.Listeners, o.Listeners)
 	for r := range s.Ended {
 		s.Ended[r] += o.Ended[r]
 	}

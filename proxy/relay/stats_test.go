@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"encoding/json"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -74,26 +76,62 @@ func TestEveryNativeBucketIsReached(t *testing.T) {
 	}
 }
 
-func TestStatsAddAndCopy(t *testing.T) {
-	fill := func(n uint64) *Stats {
-		s := NewStats()
+// fill returns statistics in which everything was counted n times.
+func fill(n uint64) *Stats {
+	s := NewStats()
+	server := s.Server("mbx1")
+	for range n {
+		server.Observe(wire.VerbNoop, ResultOK, 1e6)
+		s.WakeupDelay.Observe(5)
+	}
+	server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Opaque = int64(n), n, n,
+		int64(n), int64(n)
+	server.Intercepted, server.LongCapabilities, server.Throttled = n, n, n
+	of := s.countersOf(Session{Server: "mbx1", Database: "db1", Listener: ":143"})
+	of.addClientBytes(int(n))
+	of.addSessions(int64(n))
+	for range n {
+		of.observe(wire.VerbFetch, ResultNO, 2e6)
+	}
+	s.counters = nil // it is the loop's own
+	s.Ended[ReasonIdle], s.Panics = n, n
+	return s
+}
+
+// What an earlier process has counted since the present one follows it is the difference, but for what is open now.
+func TestStatsOfAnEarlierProcess(t *testing.T) {
+	told := func(s *Stats) *Stats {
+		text, err := json.Marshal(s)
+		read := new(Stats)
+		if err := errors.Join(err, json.Unmarshal(text, read)); err != nil {
+			t.Fatal(err)
+		}
+		return read
+	}
+	open := func(s *Stats, n int64) *Stats { // of the process, not of sessions: not told
+		s.WakeupDelay, s.Panics = Histogram{}, 0
 		server := s.Server("mbx1")
-		for range n {
-			server.Observe(wire.VerbNoop, ResultOK, 1e6)
-			s.WakeupDelay.Observe(5)
-		}
-		server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Opaque = int64(n), n, n,
-			int64(n), int64(n)
-		server.Intercepted, server.LongCapabilities = n, n
-		of := s.countersOf(Session{Server: "mbx1", Database: "db1", Listener: ":143"})
-		of.addClientBytes(int(n))
-		for range n {
-			of.observe(wire.VerbFetch, ResultNO, 2e6)
-		}
-		s.counters = nil // it is the loop's own
-		s.Ended[ReasonIdle], s.Panics = n, n
+		server.Queued, server.Sessions, server.Opaque = n, 2*n, n
+		s.Databases["db1"].Sessions, s.Listeners[":143"].Sessions = n, n
 		return s
 	}
+	base, now := told(fill(2)), told(fill(5))
+	got := now.Since(base)
+	if want := open(fill(3), 5); !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	got.ForgetOpen()
+	if want := open(fill(3), 0); !reflect.DeepEqual(got, want) {
+		t.Errorf("ended: got\n%+v\nwant\n%+v", got, want)
+	}
+	var later Stats // a verb that this version does not know
+	err := json.Unmarshal([]byte(`{"servers":{"s":{"commands":{"XYZ":{"time":{"Count":2}}}}},"ended":{"xyz":1}}`), &later)
+	if h := later.Server("s").Commands[wire.VerbOther]; err != nil || h == nil || h.Count != 2 {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
+
+func TestStatsAddAndCopy(t *testing.T) {
 	sum := fill(2)
 	sum.Add(fill(3))
 	if want := fill(5); !reflect.DeepEqual(sum, want) {

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"time"
 
 	"portico/backend/secret"
 	"portico/configs"
@@ -59,37 +58,4 @@ func reachable(addr net.Addr) string {
 // admit is health.Admit.
 func (c *clientSide) admit(source netip.AddrPort, shown, password secret.Value) (revoke func()) {
 	return c.server.Admit(proxy.ProbePass{Source: source, Secret: shown, Password: password})
-}
-
-// load is what the relay counts, for the counter checks.
-func (c *clientSide) load() []health.Load {
-	byServer := make(map[string]*health.Load)
-	at := func(server string) *health.Load {
-		if byServer[server] == nil {
-			byServer[server] = &health.Load{Server: server}
-		}
-		return byServer[server]
-	}
-	for server, stats := range c.relay.Stats().Servers {
-		l := at(server)
-		l.Queued = stats.Queued
-		for _, h := range stats.Commands {
-			if h != nil {
-				l.Finished += h.Count
-				l.Spent += time.Duration(h.Sum)
-			}
-		}
-	}
-	for _, session := range c.server.Sessions() {
-		if session.Oldest > 0 {
-			l := at(session.Server)
-			l.Open++
-			l.Age += session.Oldest
-		}
-	}
-	all := make([]health.Load, 0, len(byServer))
-	for _, l := range byServer {
-		all = append(all, *l)
-	}
-	return all
 }

@@ -14,6 +14,7 @@ import (
 	"portico/health/admin"
 	"portico/protolog"
 	"portico/proxy"
+	"portico/proxy/relay"
 )
 
 // generation is an earlier process, as the present one sees it. Its connection may break while it lives, so it has
@@ -32,6 +33,8 @@ type generation struct {
 	conn  *handover.Conn // nil while there is none
 	held  proxy.Places
 	state stateMessage
+	base  *relay.Stats // as it was when this process first heard of it; nil before
+	now   countsMessage
 	met   bool      // it has answered
 	heard time.Time // when it has said something
 	ends  bool      // it has said that it carries no session any more, or was killed
@@ -249,6 +252,17 @@ func (of *generation) take(m handover.Message) error {
 			return err
 		}
 		of.g.protocol.Take(rows)
+	case sayCounts:
+		var now countsMessage
+		if err := m.Read(&now); err != nil || now.Stats == nil {
+			return err
+		}
+		of.mu.Lock()
+		if of.now = now; of.base == nil {
+			of.base = now.Stats
+		}
+		of.mu.Unlock()
+		of.g.count()
 	case sayState:
 		of.mu.Lock()
 		defer of.mu.Unlock()
@@ -318,6 +332,22 @@ func (of *generation) leave() {
 	}
 	of.mu.Unlock()
 	<-of.gone
+}
+
+// counted is what the process has counted since this one follows it. The caller owns it.
+func (of *generation) counted() *relay.Stats {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	if of.base == nil {
+		return relay.NewStats()
+	}
+	return of.now.Stats.Since(of.base)
+}
+
+func (of *generation) waiting() waiting {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	return of.now.Waits
 }
 
 // started is when the process has started.

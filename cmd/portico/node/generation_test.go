@@ -13,7 +13,10 @@ import (
 
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/handover"
+	"portico/health"
 	"portico/proxy"
+	"portico/proxy/relay"
+	"portico/proxy/wire"
 )
 
 // fakeEarlier is the socket of an earlier process, and a process with its number that does nothing.
@@ -127,6 +130,39 @@ func TestEarlierProcessThatLosesItsConnection(t *testing.T) {
 	conn.Close()
 	testkit.Eventually(t, "it has ended", func() bool { return len(r.generations.rows()) == 0 })
 	testkit.Eventually(t, "its connections are free", func() bool { return r.relayed(t) == 0 })
+}
+
+// What the sessions of an earlier process do counts here from when this process follows it, also once it has ended.
+func TestCountsOfAnEarlierProcess(t *testing.T) {
+	testkit.NoLeaks(t)
+	r, f := serveBesideEarlier(t)
+	go r.generations.adopt(t.Context(), nil)
+	conn := f.accept(1)
+	counted := func(noops int, queued int64) {
+		counts := countsMessage{Stats: relay.NewStats(), Waits: waiting{"mbx9": {2, time.Minute}}}
+		for range noops {
+			counts.Stats.Server("mbx9").Observe(wire.VerbNoop, relay.ResultOK, 1e6)
+		}
+		counts.Stats.Server("mbx9").Queued = queued
+		conn.Send(sayCounts, counts)
+	}
+	load := func() (of health.Load) {
+		for _, l := range r.sessions.load() {
+			if l.Server == "mbx9" {
+				of = l
+			}
+		}
+		return of
+	}
+	counted(10, 1)
+	counted(13, 4)
+	want := health.Load{Server: "mbx9", Finished: 3, Spent: 3 * time.Millisecond, Queued: 4, Open: 2, Age: time.Minute}
+	testkit.Eventually(t, "what it counts", func() bool { return load() == want })
+	conn.Send(sayEnd, nil)
+	f.listener.Close()
+	conn.Close()
+	want = health.Load{Server: "mbx9", Finished: 3, Spent: 3 * time.Millisecond}
+	testkit.Eventually(t, "what it has counted", func() bool { return load() == want })
 }
 
 // What an earlier process has sent when this one leaves it, is not lost.

@@ -18,6 +18,7 @@ import (
 	"portico/health/admin/table"
 	"portico/protolog"
 	"portico/proxy"
+	"portico/proxy/relay"
 )
 
 // An earlier process that still carries sessions has a socket in the folder generations of data_dir, by which the
@@ -39,6 +40,7 @@ const (
 	sayPlaces = "places" // earlier to present: proxy.Places, the change since the last one
 	sayRows   = "rows"   // earlier to present: protolog.Rows
 	sayState  = "state"  // earlier to present: stateMessage, every second
+	sayCounts = "counts" // earlier to present: countsMessage, every few seconds and when it ends
 	sayLog    = "log"    // present to earlier: logMessage
 	sayAsk    = "ask"    // present to earlier: askMessage
 	sayAnswer = "answer" // earlier to present: answerMessage
@@ -57,6 +59,12 @@ type helloMessage struct {
 type stateMessage struct {
 	Sessions int       `json:"sessions"`
 	Until    time.Time `json:"until"`
+}
+
+// countsMessage is what an earlier process has counted of its own sessions since it was started.
+type countsMessage struct {
+	Stats *relay.Stats `json:"stats"`
+	Waits waiting      `json:"waits"`
 }
 
 // logMessage is what an earlier process is to log.
@@ -98,8 +106,9 @@ type generations struct {
 	logs     func() logMessage // what this process logs now
 	telling  sync.Mutex        // held while that is sent
 
-	mu  sync.Mutex
-	all []*generation // the latest first
+	mu    sync.Mutex
+	all   []*generation // the latest first
+	ended *relay.Stats  // what those have counted that have ended
 }
 
 // silenceTime is how long an earlier process may be silent, which says something every second. One that hangs serves
@@ -154,10 +163,35 @@ func (g *generations) meet(ctx context.Context, known earlierProcess) {
 	g.mu.Unlock()
 	g.group.Go(func() {
 		of.follow(conn)
+		last := of.counted()
+		last.ForgetOpen()
 		g.mu.Lock()
-		defer g.mu.Unlock()
+		g.ended.Add(last)
 		g.all = slices.DeleteFunc(g.all, func(other *generation) bool { return other == of })
+		g.mu.Unlock()
+		g.count()
 	})
+}
+
+// count has the server count what earlier processes have counted since this one follows them.
+func (g *generations) count() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	total := g.ended.Clone()
+	for _, of := range g.all {
+		total.Add(of.counted())
+	}
+	g.server.CountEarlier(total)
+}
+
+// waiting is what waits in each earlier process.
+func (g *generations) waiting() (all []waiting) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, of := range g.all {
+		all = append(all, of.waiting())
+	}
+	return all
 }
 
 // each calls f for all earlier processes at the same time, and returns when the last call has.

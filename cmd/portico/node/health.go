@@ -74,10 +74,10 @@ func (m *monitoring) runs(config *configs.Config) health.Runs {
 			return health.Copies(server, func() []string { return m.unusable(server) })
 		},
 		catalogue.AverageCommandProcessingTimeGt60sCheck: func(server string) run {
-			return health.AverageTime(m.clients.load, server, settings.AverageCommandTime)
+			return health.AverageTime(m.sessions.load, server, settings.AverageCommandTime)
 		},
 		catalogue.RequestsQueuedGt500Check: func(server string) run {
-			return health.Queued(m.clients.load, server, settings.RequestsQueued)
+			return health.Queued(m.sessions.load, server, settings.RequestsQueued)
 		},
 		catalogue.PorticoResourcesCheck: func(string) run {
 			return health.Shortage(m.clients.server.Shortages, descriptorLeft)

@@ -35,6 +35,8 @@ type monitoring struct {
 	store   *nodeStore
 	mailbox *mailboxState
 	clients *clientSide
+	// sessions count for the mailbox servers that serve them
+	sessions *carriedSessions
 	// unusable says why nothing moves to a mailbox server, though users may be served elsewhere. Recovery knows.
 	unusable func(server string) []string
 }

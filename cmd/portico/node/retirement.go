@@ -168,8 +168,12 @@ func (r *retirement) divert() {
 	r.s.protocol.Divert(func(rows protolog.Rows) error { return conn.Send(sayRows, rows) })
 }
 
-// lookTime is how often the present process is told which places sessions take.
-const lookTime = time.Second
+// lookTime is how often the present process is told which places sessions take. Every countBeats times it is told what
+// is counted: for a site with 1,000 databases, that is half a megabyte.
+const (
+	lookTime   = time.Second
+	countBeats = 5
+)
 
 // speak serves one connection until the other process ends it, or has ended.
 func (r *retirement) speak(conn *handover.Conn) {
@@ -192,7 +196,7 @@ func (r *retirement) speak(conn *handover.Conn) {
 	})
 	tick := time.NewTicker(lookTime)
 	defer tick.Stop()
-	for {
+	for beat := 0; ; beat++ {
 		places := r.s.clients.server.Places()
 		change := places.Minus(told)
 		told = places
@@ -203,8 +207,9 @@ func (r *retirement) speak(conn *handover.Conn) {
 		if until := r.until.Load(); until != nil {
 			now.Until = *until
 		}
-		r.s.clients.server.Stats() // a loop that hangs keeps it from returning: then this process is silent
-		if conn.Send(sayState, now) != nil {
+		// a loop that hangs keeps this from returning: then this process is silent
+		counts := countsMessage{r.s.clients.server.OwnStats(), r.s.clients.waiting()}
+		if conn.Send(sayState, now) != nil || beat%countBeats == 0 && conn.Send(sayCounts, counts) != nil {
 			return
 		}
 		select {
@@ -212,6 +217,7 @@ func (r *retirement) speak(conn *handover.Conn) {
 		case <-ended:
 			return
 		case <-r.ends:
+			conn.Send(sayCounts, countsMessage{Stats: r.s.clients.server.OwnStats()})
 			conn.Send(sayEnd, nil)
 			return
 		}

@@ -22,6 +22,7 @@ import (
 	"portico/configs"
 	"portico/configs/store"
 	"portico/protolog"
+	"portico/proxy/relay"
 )
 
 // service is one running Portico. Each part is a type that says what guards it. newService makes the parts that need
@@ -87,7 +88,7 @@ func newService(config *configs.Config, file string, out io.Writer) *service {
 	s.log.Logger, s.log.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
 	s.clients = newClientSide(s.config, s.log, s.background)
 	s.generations = &generations{log: s.log, logs: s.logged, group: &s.background.group, silence: silenceTime,
-		folder: filepath.Join(config.DataDir, generationsFolder)}
+		folder: filepath.Join(config.DataDir, generationsFolder), ended: relay.NewStats()}
 	s.sessions = &carriedSessions{s.clients, s.generations}
 	s.moves = &mover{config: s.config, log: s.log, sessions: s.sessions}
 	s.upgrades = &upgrades{s: s, time: upgradeTime, retired: make(chan *retirement, 1)}
@@ -170,7 +171,8 @@ func (s *service) putFirstInForce() error {
 // startHealth starts what looks after the node and the mailbox servers.
 func (s *service) startHealth() error {
 	s.components = &componentStates{config: s.config, log: s.log, clients: s.clients}
-	s.monitoring = &monitoring{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, clients: s.clients}
+	s.monitoring = &monitoring{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, clients: s.clients,
+		sessions: s.sessions}
 	s.alerts = &alerting{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, components: s.components,
 		monitoring: s.monitoring, background: s.background, bundle: s.bundle}
 	s.recovery = &recovering{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox,

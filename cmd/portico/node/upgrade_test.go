@@ -23,6 +23,7 @@ import (
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
 	"portico/health/admin"
+	"portico/health/admin/client"
 )
 
 // upgradable is a Portico in processes of its own.
@@ -191,6 +192,14 @@ func TestUpgrade(t *testing.T) {
 	}
 	second.Send("b NOOP")
 	second.Expect("b OK *")
+	const line = `portico_command_results_total{command="NOOP",result="ok",server="mbx1"} `
+	testkit.Eventually(t, "the commands of both sessions", func() bool {
+		_, page, err := client.New(u.socket, client.Credentials{}).Text(t.Context(), "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(page, line+"2\n")
+	})
 }
 
 // A process without sessions ends at once when another one has taken its place, and leaves that one alone.
