@@ -40,6 +40,7 @@ var followed = map[string]time.Duration{
 	PathSlow:        5 * time.Second,
 	PathProbes:      5 * time.Second,
 	PathServers:     5 * time.Second,
+	PathGenerations: 5 * time.Second,
 	PathDatabases:   5 * time.Second,
 	PathUser:        5 * time.Second,
 	PathStats:       5 * time.Second,

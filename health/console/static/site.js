@@ -2,6 +2,7 @@
 
 import { post, query } from "./api.js";
 import { el } from "./dom.js";
+import { count } from "./format.js";
 
 // site is the request that asks all nodes.
 export function site(path, values = {}) {
@@ -18,6 +19,16 @@ export function missing(answer) {
   return answer.nodes
     .filter((n) => n.problem)
     .map((n) => el("p", { class: "problem", key: `missing-${n.node}` }, `${n.node}: ${n.problem.detail}`));
+}
+
+// silent names the earlier processes that do not answer. Their sessions are missing.
+export function silent(generations) {
+  return rowsOf(generations)
+    .filter((g) => g.silent)
+    .map((g) => {
+      const text = `${g.node}: process ${g.pid} does not answer. Its ${count(g.sessions, "session")} may be missing.`;
+      return el("p", { class: "problem", key: `silent-${g.node}-${g.pid}` }, text);
+    });
 }
 
 // postAll sends a change to all nodes, and returns what they answer. A node to which a name means nothing has nothing

@@ -2,13 +2,14 @@
 
 import { post } from "../api.js";
 import { el } from "../dom.js";
-import { amount, seconds, since } from "../format.js";
+import { amount, seconds, since, time } from "../format.js";
 import { facts, field, kindOf, section, state, table } from "../parts.js";
 import { site } from "../site.js";
 import { steps } from "./servers.js";
 
 const components = "/api/v1/components";
 const maintenance = "/api/v1/maintenance";
+const generations = "/api/v1/service/generations";
 const asked = {
   report: site("health/report"),
   stats: site("stats", { since: 60 }),
@@ -21,7 +22,7 @@ export default {
   title: "Nodes",
   open(app) {
     return {
-      follow: () => [...Object.values(asked), components, maintenance],
+      follow: () => [...Object.values(asked), components, maintenance, generations],
       view() {
         const own = app.body(maintenance)?.find((m) => m.node);
         return [
@@ -36,6 +37,7 @@ export default {
             el("p", { class: "buttons" }, own ? endButton(app) : drainButton(app)),
             componentTable(app),
           ),
+          processes(app),
         ];
       },
     };
@@ -91,6 +93,26 @@ function rate(stats) {
 function highest(stats) {
   const times = (stats?.rows ?? []).filter((r) => r.commands).map((r) => r.p95);
   return times.length ? seconds(Math.max(...times)) : "";
+}
+
+// processes shows which process carries what, after an upgrade.
+function processes(app) {
+  const all = app.body(generations) ?? [];
+  if (all.length < 2) return null;
+  const columns = [
+    ["Process", (g) => String(g.pid)],
+    ["Version", (g) => g.version],
+    ["Since", (g) => since(g.since)],
+    ["Sessions", (g) => String(g.sessions), "number"],
+    ["State", processState],
+  ];
+  return section("Its processes", table("Processes", columns, all, (g) => String(g.pid), ""));
+}
+
+function processState(g) {
+  if (g.silent) return state(`no answer for ${seconds(g.silent)}`, "bad");
+  if (g.serving) return state("takes clients", "good");
+  return state(g.until ? `ends by ${time(g.until)}` : "ends", "fair");
 }
 
 function componentTable(app) {

@@ -4,9 +4,10 @@ import { path } from "../api.js";
 import { el } from "../dom.js";
 import { amount, count, seconds, time } from "../format.js";
 import { field, link, section, table } from "../parts.js";
-import { missing, postAll, rowsOf, site } from "../site.js";
+import { missing, postAll, rowsOf, silent, site } from "../site.js";
 
 const most = 200; // rows
+const generations = site("service/generations");
 
 // orders are the ways to sort: in words, in the API's word, and as a comparison that joins the rows of several nodes.
 const orders = {
@@ -29,12 +30,13 @@ export default {
       typing = setTimeout(app.refollow, 300);
     };
     return {
-      follow: () => [asked(), slow()],
+      follow: () => [asked(), slow(), generations],
       close: () => clearTimeout(typing),
       view() {
         const [answer, slowest] = [app.body(asked()), app.body(slow())];
         return [
           filterForm(app, filter, set),
+          app.body(generations) && silent(app.body(generations)),
           answer ? found(app, answer, orders[filter.order][2]) : app.waiting(asked()),
           section(
             "Slowest commands of the last day",
