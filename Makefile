@@ -60,6 +60,10 @@ soak: ## simulate a week of faults under recovery, without the race detector (a 
 soak-upgrade: ## 50 upgrades under 5,000 open sessions and 2,000 new ones a second (five minutes)
 	go test -count 1 -v -timeout 15m -run UpgradesUnderLoad ./cmd/portico/node -upgrades 50 -open 5000 -rate 2000 -pause 2s
 
+.PHONY: soak-moves
+soak-moves: ## move databases while nodes and etcd fail: 200 simulated sites, and a real etcd (five minutes)
+	go test -count 1 -v -timeout 20m -run TwoPlaces ./backend/move -seeds 200 -etcd 3m
+
 # RECORD=1 makes the figures the recorded ones.
 .PHONY: bench
 bench: ## run the benchmarks, each beside its recorded figure

@@ -62,6 +62,11 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend", "github.com/rs/zerolog", "it returns errors; the session's top frame logs them"},
 	{"portico/backend", "github.com/prometheus/...", "it reports durations through a callback"},
 
+	{"portico/backend/move", "portico/backend", "it moves names between names, whoever lets users in"},
+	{"portico/backend/move", "net", "it knows the store alone"},
+	{"portico/backend/move", "github.com/...", "the same"},
+	{"portico/backend/move", "go.etcd.io/etcd/...", "the same: whichever store"},
+
 	{"portico/fleet", "portico/...", "it asks nodes, whatever for"},
 	{"portico/fleet", "github.com/...", "the same"},
 

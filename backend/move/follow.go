@@ -1,0 +1,162 @@
+package move
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"portico/configs/store"
+)
+
+// Member lets people in to things, and is told where. The calls for one thing never overlap.
+type Member interface {
+	// Hold holds new sign-ins because of a record, and does not wait.
+	Hold(name string, because Record)
+	// End ends all sessions, and returns when nobody is in and no sign-in is in progress. Its error is that of ctx. It
+	// is also called for a thing that this member does not have.
+	End(ctx context.Context, name string) error
+	// Admit lets people in from now on as a record says, which is open or suspended.
+	Admit(name string, by Record)
+}
+
+// Run does as a member what the records say, until ctx ends or the store closes. What this process moves itself is
+// between its caller and the member.
+func (t *Table) Run(ctx context.Context, m Member) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { t.records.Run(ctx) })
+	if t.opt.Members != nil {
+		group.Go(func() { t.opt.Members.keep(ctx, t.opt.Failed) })
+	}
+	for {
+		for _, name := range t.due() {
+			group.Go(func() { t.follow(ctx, name, m) })
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.behind:
+		}
+	}
+}
+
+// due lists the things that have to be followed, and marks them as being followed.
+func (t *Table) due() (names []string) {
+	records := t.records.All()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, item := range records {
+		th := t.things[item.Name]
+		if th == nil {
+			th = &thing{}
+		}
+		if th.following || !t.differs(item, th) {
+			continue
+		}
+		t.thing(item.Name).following = true
+		names = append(names, item.Name)
+	}
+	return names
+}
+
+// differs says whether a member does something else than a record says. The caller holds mu.
+func (t *Table) differs(item store.Item[Record], th *thing) bool {
+	if item.Value.Phase == Closing {
+		return th.settled != item.Revision || time.Since(th.since) >= t.abandon
+	}
+	is, has := t.opt.State(item.Name)
+	return th.held || has && !item.Value.Equal(is)
+}
+
+// follow does what a record says. If that fails, it is tried again.
+func (t *Table) follow(ctx context.Context, name string, m Member) {
+	th, err := t.take(ctx, name)
+	if err != nil {
+		return
+	}
+	item := t.records.Item(name)
+	if item.Value.Phase == Closing {
+		err = t.close(ctx, item, th, m)
+	} else {
+		t.open(ctx, item, th, m)
+	}
+	t.give(th)
+	if err != nil && ctx.Err() == nil {
+		t.opt.Failed(err)
+		wait(ctx, retryTime)
+	}
+	t.note(func() { th.following = false })
+	t.Wake()
+}
+
+// close holds a thing's sign-ins, ends its sessions and acknowledges that. The caller has the turn.
+func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m Member) error {
+	members := t.opt.Members
+	if members == nil || item.Value.By == members.name { // by an earlier process, or by a move that has failed
+		return t.undo(ctx, item)
+	}
+	if th.settled == item.Revision {
+		if time.Since(th.since) < t.abandon {
+			return nil
+		}
+		return t.undo(ctx, item)
+	}
+	if _, has := t.opt.State(item.Name); has && !th.held {
+		m.Hold(item.Name, item.Value)
+	}
+	t.note(func() { th.held = true })
+	if !t.end(ctx, item, th, m) {
+		return nil
+	}
+	key := t.prefix + item.Name
+	if err := members.acknowledge(ctx, key, item.Revision); err != nil {
+		return fmt.Errorf("acknowledge that %s closes: %w", key, err)
+	}
+	t.note(func() { th.settled, th.since = item.Revision, time.Now() })
+	time.AfterFunc(t.abandon, t.Wake)
+	return nil
+}
+
+// open lets people in as a record says. The caller has the turn.
+func (t *Table) open(ctx context.Context, item store.Item[Record], th *thing, m Member) {
+	r := item.Value
+	is, has := t.opt.State(item.Name)
+	stays := r.Phase == Open && is.Phase == Open && r.At == is.At
+	switch {
+	case item.Revision == 0 || has && !th.held && r.Equal(is):
+		return // nothing is stored any more, or a move here was first
+	case has && !stays && !th.empty:
+		m.Hold(item.Name, r)
+		t.note(func() { th.held = true })
+		if !t.end(ctx, item, th, m) {
+			return
+		}
+	}
+	if has {
+		m.Admit(item.Name, r)
+	}
+	t.note(func() { th.held, th.empty = false, th.empty && r.Phase != Open })
+	if t.opt.Members != nil {
+		t.opt.Members.forget(ctx, t.prefix+item.Name)
+	}
+}
+
+// end has everybody leave a thing, unless nobody is in. It returns false if the record changes before that is done.
+func (t *Table) end(ctx context.Context, item store.Item[Record], th *thing, m Member) bool {
+	if th.empty {
+		return true
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.note(func() { th.at, th.stop = item.Revision, cancel })
+	if t.records.Item(item.Name).Revision != item.Revision { // before that
+		cancel()
+	}
+	err := m.End(ctx, item.Name)
+	t.note(func() {
+		th.stop = nil
+		th.empty = err == nil
+	})
+	return err == nil
+}

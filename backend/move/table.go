@@ -1,0 +1,166 @@
+package move
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"portico/configs/store"
+)
+
+// AbandonTime is how long a thing may close, as far as one member's clock shows, before that member takes the mover for
+// gone and opens the thing again where it was.
+const AbandonTime = 90 * time.Second
+
+// Options of a table.
+type Options struct {
+	// State returns the record by which this process lets people in to a thing, whether they are held or not; false if
+	// it does not have the thing.
+	State func(name string) (Record, bool)
+	// Members have to agree. Nil says that only this process lets people in: nobody is asked, and records never close.
+	Members *Members
+	Changed func()      // called after each change of a record; it may be nil
+	Failed  func(error) // told what cannot be read or stored; it may be nil
+}
+
+// Table is the things of one kind. It is safe for concurrent use.
+type Table struct {
+	prefix  string // of the records' keys
+	store   store.Store
+	set     store.Set[Record]
+	records *store.Mirror[Record] // of set; changes go past it, since one that hangs must not keep it from following
+	opt     Options
+	abandon time.Duration // AbandonTime
+	behind  chan struct{} // holds a token while Run has to look
+
+	mu     sync.Mutex
+	things map[string]*thing // by name; made when first needed
+}
+
+// thing is what this process does about one thing.
+type thing struct {
+	turn chan struct{} // has a token while the thing is moved or followed here
+
+	// The holder of the turn alone changes these, with the table's mutex.
+	held    bool      // its sign-ins are, or were last left so
+	empty   bool      // nobody is in, and nobody was let in since that was found
+	settled uint64    // the revision of the closing record that was acknowledged
+	since   time.Time // of that
+
+	following bool   // Run follows it just now
+	at        uint64 // the revision of the record that Run follows
+	stop      func() // breaks off waiting for people to leave, because the record has changed; nil if nobody waits
+}
+
+// NewTable reads the records below a prefix.
+func NewTable(ctx context.Context, s store.Store, prefix string, o Options) (*Table, error) {
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
+	t := &Table{prefix: prefix, store: s, set: Records(s, prefix), opt: o, abandon: AbandonTime,
+		behind: make(chan struct{}, 1), things: make(map[string]*thing)}
+	var err error
+	t.records, err = store.NewMirror(ctx, t.set, store.MirrorOptions{Changed: t.changed, Failed: o.Failed})
+	return t, err
+}
+
+// Record returns a thing's record as this process has read it last; its revision is 0 if there is none. A member begins
+// with this: it lets people in at an open record's place, and holds them while it closes.
+func (t *Table) Record(name string) store.Item[Record] { return t.records.Item(name) }
+
+// Refresh reads the records now, and not only after the next change.
+func (t *Table) Refresh(ctx context.Context) error { return t.records.Refresh(ctx) }
+
+// Create stores the first record of a thing. The error is store.ErrConflict if it has one.
+func (t *Table) Create(ctx context.Context, name, place string) (store.Item[Record], error) {
+	return t.put(ctx, store.Item[Record]{Name: name, Value: OpenAt(place)})
+}
+
+// Remove deletes a record that Create has stored and that has not changed since.
+func (t *Table) Remove(ctx context.Context, item store.Item[Record]) error {
+	err := t.set.Remove(ctx, item)
+	if err == nil {
+		err = t.records.Refresh(ctx)
+	}
+	return err
+}
+
+// put stores a record if it has not changed since item was read, and returns it with its new revision. An error other
+// than store.ErrConflict may come after the record was stored.
+func (t *Table) put(ctx context.Context, item store.Item[Record]) (store.Item[Record], error) {
+	item, err := t.set.Put(ctx, item)
+	if err == nil {
+		err = t.records.Refresh(context.WithoutCancel(ctx)) // from memory
+	}
+	return item, err
+}
+
+// Wake has Run compare what the member does with the records, after a change of the member's things.
+func (t *Table) Wake() {
+	select {
+	case t.behind <- struct{}{}:
+	default:
+	}
+}
+
+// changed wakes Run, and whoever waits for people to leave because of an earlier record.
+func (t *Table) changed() {
+	t.mu.Lock()
+	for name, th := range t.things {
+		if th.stop != nil && t.records.Item(name).Revision != th.at {
+			th.stop()
+		}
+	}
+	t.mu.Unlock()
+	t.Wake()
+	t.opt.Changed()
+}
+
+// thing returns what is known of a thing. The caller holds mu.
+func (t *Table) thing(name string) *thing {
+	th := t.things[name]
+	if th == nil {
+		th = &thing{turn: make(chan struct{}, 1)}
+		t.things[name] = th
+	}
+	return th
+}
+
+// take waits until no other goroutine moves or follows a thing. Whoever has taken its turn must give it back.
+func (t *Table) take(ctx context.Context, name string) (*thing, error) {
+	t.mu.Lock()
+	th := t.thing(name)
+	t.mu.Unlock()
+	select {
+	case th.turn <- struct{}{}:
+		return th, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// give gives a turn back.
+func (t *Table) give(th *thing) {
+	<-th.turn
+	t.Wake()
+}
+
+// note changes what is known of a thing. The caller has its turn.
+func (t *Table) note(change func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change()
+}
+
+// undo opens a thing that closes where it was, or suspends it again.
+func (t *Table) undo(ctx context.Context, item store.Item[Record]) error {
+	item.Value = item.Value.before()
+	if _, err := t.put(ctx, item); err != nil {
+		return fmt.Errorf("%s%s closes, and cannot be opened again: %w", t.prefix, item.Name, err)
+	}
+	return nil
+}
