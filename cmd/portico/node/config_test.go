@@ -270,7 +270,8 @@ func TestNotWithdrawn(t *testing.T) {
 	testkit.Eventually(t, "the next one is watched", func() bool { return latest(t).Result == string(applied.Watched) })
 }
 
-// A process that is killed while a configuration is watched leaves the one before to the next start.
+// A process that is killed or stopped while a configuration is watched leaves the one before to the next start. Who has
+// asked for the apply hears it.
 func TestKilledWhileWatched(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
@@ -311,6 +312,18 @@ func TestKilledWhileWatched(t *testing.T) {
 		t.Errorf("%+v", last)
 	}
 	wantSaid(t, cli.StatusFailed, "config rollback", "configuration 2 is not in force any more (interrupted)")
+
+	stopped := make(chan string, 1)
+	go func() {
+		_, _, errs := command("config", "apply")
+		stopped <- errs
+	}()
+	testkit.Eventually(t, "it is watched again", func() bool { return latest(t).Result == string(applied.Watched) })
+	r.signals <- syscall.SIGTERM
+	r.stopped(t)
+	if errs := <-stopped; !strings.Contains(errs, "stopping and has not watched the configuration to the end") {
+		t.Errorf("at a stop the command says %s", errs)
+	}
 }
 
 // Only the owner may send or read a whole configuration: it can name programs to run.

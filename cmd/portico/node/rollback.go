@@ -38,7 +38,7 @@ func rollbackTarget(records []applied.Record, inForce int) (int, error) {
 		return 0, err
 	}
 	if target == 0 {
-		return 0, errors.New("no earlier configuration is known to be good: portico config history lists them")
+		return 0, errors.New("there is no earlier configuration that was good: portico config history lists all")
 	}
 	return target, nil
 }
