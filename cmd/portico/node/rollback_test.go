@@ -18,7 +18,8 @@ func TestRollbackTarget(t *testing.T) {
 		says    string
 	}{
 		"the one before": {[]applied.Record{{Result: started, Hash: "a"}, {Result: good, Hash: "b"}}, 2, 1, ""},
-		"nothing before": {[]applied.Record{{Result: started, Hash: "a"}}, 1, 0, "no earlier configuration that was good"},
+		"nothing before": {[]applied.Record{{Result: started, Hash: "a"}}, 1, 0,
+			"no earlier configuration that was good"},
 		"the same text before": {[]applied.Record{{Result: started, Hash: "a"}, {Result: good, Hash: "a"}}, 2, 0,
 			"no earlier configuration that was good"},
 		"one was not good": {[]applied.Record{{Result: started, Hash: "a"}, {Result: applied.Replaced, Hash: "b"},
