@@ -60,7 +60,7 @@ var (
 	secretValue = regexp.MustCompile(`(?i)^(connect|args|map_library_opt)$`) // settings with a secret among others
 	secretPair  = regexp.MustCompile(`(?i)([\w.-]*(?:pass|secret|token|key|cred)[\w.-]*)=[^\s=]+`)
 	userInfo    = regexp.MustCompile(`//[^/@\s]*@`)
-	urlQuery    = regexp.MustCompile(`(://[^?\s]*\?)\S*`)
+	urlQuery    = regexp.MustCompile(`((?:://|[\w.]/)[^?#\s]*[?#])\S*`)
 	quoted      = regexp.MustCompile(`'[^']*'`) // in a query
 	inlineData  = regexp.MustCompile(`(?s)^data:.*|.*PRIVATE KEY.*`)
 )

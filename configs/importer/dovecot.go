@@ -2,6 +2,8 @@ package importer
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,66 +29,96 @@ func readDovecotProxy(d *draft, tree []*directive) error {
 
 // read takes over the configuration. servers takes over those that no passdb names.
 func (v *dovecot) read(servers func()) error {
-	if x := find(v.tree, "protocols"); x != nil {
-		if err := v.protocols(x); err != nil {
-			return err
-		}
+	if err := v.protocols(); err != nil {
+		return err
 	}
-	v.overridden(v.tree)
-	v.all = v.tree
+	v.all = slices.Clone(v.tree)
 	for _, x := range v.tree {
 		if x.name() == "protocol" && x.arg(0) == "imap" {
 			v.take(x, "")
 			v.all = append(v.all, x.block...)
 		}
 	}
+	v.overridden(v.all)
 	for _, x := range v.all {
 		v.setting(x)
 	}
 	v.listeners()
 	v.cleartext()
-	v.certificates(v.tree)
+	v.trusted()
+	v.certificates(v.all)
 	for _, x := range v.tree {
 		if x.name() == "local_name" {
 			v.take(x, "")
 			v.certificates(x.block)
 		}
 	}
-	for _, x := range v.tree {
+	passdbs := 0
+	for _, x := range slices.Concat(v.all[len(v.tree):], v.tree) { // those of protocol imap come first
 		if x.name() == "passdb" {
 			v.passdb(x)
+			passdbs++
 		}
 	}
 	servers()
+	if _, proxy := v.link["proxy"]; !proxy && v.link.get("proxy_maybe") == "" && len(v.order) == 0 {
+		v.noProxy(passdbs)
+	}
 	v.towards()
 	v.reasons(v.all)
 	return nil
 }
 
 // protocols checks that IMAP is among the protocols.
-func (v *dovecot) protocols(x *directive) error {
-	var others []string
-	imap := false
-	words := strings.Fields(x.value())
-	for _, y := range x.block { // Dovecot 2.4: protocols { imap = yes }
-		words = append(words, y.name())
-		y.seen = true
+func (v *dovecot) protocols() error {
+	words := map[string]*directive{}
+	for _, x := range v.tree {
+		if x.name() != "protocols" {
+			continue
+		}
+		v.take(x, "")
+		if len(x.block) == 0 { // Dovecot 2.3: the last line counts
+			words = map[string]*directive{}
+		}
+		for _, word := range strings.Fields(x.value()) {
+			words[word] = x
+		}
+		for _, y := range x.block { // Dovecot 2.4: protocols { imap = yes }
+			if v.take(y, ""); y.arg(0) == "no" {
+				delete(words, y.name())
+			} else {
+				words[y.name()] = x
+			}
+		}
 	}
-	for _, word := range words {
+	imap := find(v.tree, "protocols") == nil
+	var others []string
+	for _, word := range slices.Sorted(maps.Keys(words)) {
 		if word == "imap" || word == "imaps" || strings.HasPrefix(word, "$") {
 			imap = true
 			continue
 		}
 		others = append(others, word)
 	}
-	if !imap && len(words) > 0 {
+	if !imap {
 		return errors.New("protocols has no imap: Portico is a proxy for IMAP only")
 	}
-	if v.take(x, ""); len(others) > 0 {
+	if len(others) > 0 {
 		v.comment("", "%s: protocols: no counterpart: %s. Portico is a proxy for IMAP only: keep Dovecot for them",
-			x.place(), strings.Join(others, " "))
+			words[others[0]].place(), strings.Join(others, " "))
 	}
 	return nil
+}
+
+// noProxy says what to do with the configuration of a Dovecot that passes nobody on.
+func (v *dovecot) noProxy(passdbs int) {
+	which := "no passdb"
+	if passdbs == 0 {
+		which = "there is no passdb that"
+	}
+	v.missing("mailbox_servers", "this Dovecot is no proxy: %s says proxy or host. If it holds the mail itself, let "+
+		"it listen on another port or machine, and put its host and port in the place of %s (docs/install.md)", which,
+		placeholder)
 }
 
 // setting takes over a setting that Portico has one value for.
@@ -102,8 +134,6 @@ func (v *dovecot) setting(x *directive) {
 			"itself, and Portico all of them together")
 	case "login_greeting":
 		v.greeting(x)
-	case "login_trusted_networks", "haproxy_trusted_networks":
-		v.trust(x, strings.FieldsFunc(x.value(), func(r rune) bool { return r == ' ' || r == ',' }))
 	case "auth_failure_delay":
 		v.time(x, "penalties.first", &c.Penalties.First)
 	case "auth_cache_ttl":
@@ -113,8 +143,11 @@ func (v *dovecot) setting(x *directive) {
 	case "login_proxy_timeout":
 		v.time(x, "timeouts.server_signin", &c.Timeouts.ServerSignin)
 	case "auth_default_realm", "auth_default_domain":
-		if x.arg(0) != "" {
+		switch {
+		case configs.IsHost(x.arg(0)):
 			set(v.draft, x, "default_domain", &c.DefaultDomain, x.arg(0))
+		case x.arg(0) != "":
+			v.decide(x, "default_domain", "no name of a domain")
 		}
 	case "ssl_min_protocol":
 		v.minProtocol(x)

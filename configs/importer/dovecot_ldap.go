@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -63,7 +62,9 @@ func (v *dovecot) ldap(x, args *directive, p passdbFields) {
 	}
 	own := v.ldapFields(set["attrs"], &source, p)
 	v.common(p, own)
-	v.ldapSources(x, set, source, p.with(own))
+	if source, ok = v.usableLDAP(x, source); ok {
+		v.ldapSources(x, set, source, p.with(own))
+	}
 	if args != nil {
 		v.explainAll(block, "it is not for the question where a user is")
 	}
@@ -86,9 +87,7 @@ func (v *dovecot) ldapSources(x *directive, set map[string]*directive, source co
 	host := all["host"]
 	switch {
 	case source.Attributes.Server != "":
-		v.ldapSource(x, source)
-		key := fmt.Sprintf("directory.sources[%d].ldap", len(v.config.Directory.Sources)-1)
-		v.take(x, key)
+		v.take(x, v.ldapSource(x, source))
 		v.decide(x, "mailbox_servers", "each %s that LDAP finds must be the name of a server here. List all, or give "+
 			"--server ADDRESS for each", source.Attributes.Server)
 		v.otherwise(host)

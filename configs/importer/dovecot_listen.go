@@ -1,115 +1,122 @@
 package importer
 
 import (
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"portico/configs"
 )
+
+// dovecotListener is an inet_listener of service imap-login, or one that Dovecot has by itself.
+type dovecotListener struct {
+	name     string
+	by       *directive   // nil for one that no block names
+	settings []*directive // of all blocks with its name
+}
 
 // listeners takes over the listeners for IMAP. Without another setting, Dovecot has imap at port 143 and imaps at 993.
 func (v *dovecot) listeners() {
 	hosts := []string{"::"}
 	if x := find(v.tree, "listen"); x != nil {
 		v.take(x, "")
-		hosts = strings.FieldsFunc(x.value(), func(r rune) bool { return r == ' ' || r == ',' })
+		hosts = listWords(x.value())
 	}
 	noTLS := v.sslMode() == "no"
-	named := map[string]*directive{}
+	byName := map[string]*dovecotListener{"imap": {name: "imap"}, "imaps": {name: "imaps"}}
+	all := []*dovecotListener{byName["imap"], byName["imaps"]}
 	for _, service := range v.tree {
 		if service.name() != "service" || service.arg(0) != "imap-login" {
 			continue
 		}
 		v.take(service, "")
 		for _, x := range service.block {
-			if x.name() == "inet_listener" {
-				named[orDefault(x.arg(0), "imap")] = x
+			if x.name() != "inet_listener" {
+				v.withoutBlock(x, "Portico is one process with an event loop for each CPU (loops)")
 				continue
 			}
-			v.withoutBlock(x, "Portico is one process with an event loop for each CPU (loops)")
-		}
-	}
-	for _, name := range []string{"imap", "imaps"} {
-		if named[name] == nil && (name == "imap" || !noTLS) {
-			v.listener(nil, name, hosts, noTLS)
-		}
-	}
-	for _, service := range v.tree {
-		for _, x := range service.block {
-			if x.name() == "inet_listener" && named[x.arg(0)] == x {
-				v.listener(x, x.arg(0), hosts, noTLS)
+			l := byName[x.arg(0)]
+			if l == nil { // each block without a name is a listener of its own
+				l = &dovecotListener{name: x.arg(0)}
+				all = append(all, l)
+				if l.name != "" {
+					byName[l.name] = l
+				}
 			}
+			v.take(x, "")
+			l.by, l.settings = x, append(l.settings, x.block...)
+		}
+	}
+	for _, l := range all {
+		if v.overridden(l.settings); l.by != nil || l.name == "imap" || !noTLS {
+			v.listener(l, hosts, noTLS)
 		}
 	}
 }
 
 // sslMode returns the setting ssl: yes, no or required.
 func (v *dovecot) sslMode() string {
-	if x := find(v.tree, "ssl"); x != nil {
+	if x := find(v.all, "ssl"); x != nil {
 		v.take(x, "")
 		return x.arg(0)
 	}
 	return "yes"
 }
 
-// listener takes over one listener; x is nil for one that Dovecot has by itself.
-func (v *dovecot) listener(x *directive, name string, hosts []string, noTLS bool) {
-	number := map[bool]string{true: "993", false: "143"}[name == "imaps"]
+// listener takes over one listener.
+func (v *dovecot) listener(of *dovecotListener, hosts []string, noTLS bool) {
+	number := map[string]string{"imap": "143", "imaps": "993"}[of.name]
 	l := configs.Listener{TLS: configs.TLSStartTLS}
-	if name == "imaps" {
+	if of.name == "imaps" {
 		l.TLS = configs.TLSImplicit
+	}
+	for _, y := range of.settings {
+		switch y.name() {
+		case "port":
+			v.take(y, "")
+			if number = port(y.arg(0)); number == "" && y.arg(0) != "0" {
+				v.decide(y, "listeners", "no port")
+			}
+		case "address", "listen":
+			v.take(y, "")
+			hosts = listWords(y.value())
+		case "ssl":
+			v.take(y, "")
+			l.TLS = map[bool]configs.TLSMode{true: configs.TLSImplicit, false: configs.TLSStartTLS}[y.arg(0) == "yes"]
+		case "haproxy":
+			v.take(y, "")
+			l.ProxyProtocol = y.arg(0) == "yes"
+		case "reuse_port":
+			v.without(y, "Portico needs no more than one socket for a listener")
+		}
 	}
 	if noTLS {
 		l.TLS = configs.TLSNone
 	}
-	if x != nil {
-		v.take(x, "")
-		for _, y := range x.block {
-			switch y.name() {
-			case "port":
-				v.take(y, "")
-				if y.arg(0) == "0" {
-					see(x.block)
-					return
-				}
-				number = port(y.arg(0))
-			case "address", "listen":
-				v.take(y, "")
-				hosts = strings.FieldsFunc(y.value(), func(r rune) bool { return r == ' ' || r == ',' })
-			case "ssl":
-				if v.take(y, ""); y.arg(0) == "yes" {
-					l.TLS = configs.TLSImplicit
-				}
-			case "haproxy":
-				v.take(y, "")
-				l.ProxyProtocol = y.arg(0) == "yes"
-			case "reuse_port":
-				v.without(y, "Portico needs no more than one socket for a listener")
-			}
+	if number == "" {
+		if of.by != nil {
+			v.comment("", "%s: %s: Dovecot does not listen there: it has no port", of.by.place(), of.by.text())
 		}
+		return
 	}
 	for _, host := range hosts {
-		v.listenAt(x, l, host, number)
+		v.listenAt(of.by, l, host, number)
 	}
 }
 
 func (v *dovecot) listenAt(x *directive, l configs.Listener, host, number string) {
 	l.Address = listenAddress(host, number)
-	if _, _, err := hostPort(l.Address, ""); err != nil {
-		v.missing("listeners", "%s: %s is no address to listen on", v.tree[0].file, comment(l.Address))
-		return
-	}
-	if x != nil {
+	_, _, err := hostPort(l.Address, "")
+	switch {
+	case err != nil && x != nil:
+		v.decide(x, "listeners", "%.60q is no address to listen on", l.Address)
+	case err != nil:
+		v.missing("listeners", "%s: %.60q is no address to listen on", v.tree[0].file, comment(l.Address))
+	case x != nil:
 		v.listen(x, l)
-	} else {
-		v.listen(&directive{file: v.tree[0].file, words: []string{"listen"}, seen: true}, l)
-		delete(v.origin, "listeners["+strconv.Itoa(len(v.config.Listeners)-1)+"]")
-	}
-	if l.ProxyProtocol && len(v.config.TrustedNetworks) == 0 {
-		v.config.TrustedNetworks = []string{"127.0.0.0/8"}
-		v.decide(x, "trusted_networks", "name the networks of the proxies in front, which may say who the client is: "+
-			"haproxy_trusted_networks is not set. Loopback is here so that the file is complete")
+	default:
+		key := v.listen(&directive{file: v.tree[0].file, words: []string{"listen"}, seen: true}, l)
+		delete(v.origin, key)
 	}
 }
 
@@ -129,13 +136,28 @@ func (v *dovecot) cleartext() {
 			"only. Portico takes none: use tls: starttls or implicit, or set plain_text_login")
 	case !allowed && x != nil:
 		v.take(x, "")
-	case allowed && open:
-		v.plainText(x, "Dovecot accepts passwords without TLS")
 	case allowed && v.sslMode() == "required":
 		v.remark(x, "settings", "ssl = required asks for TLS all the same, and so does Portico")
+	case allowed && !slices.ContainsFunc(v.config.Listeners, func(l configs.Listener) bool {
+		return l.TLS != configs.TLSImplicit
+	}):
+		v.remark(x, "settings", "all listeners have TLS from the first byte")
 	case allowed:
-		v.decide(x, "settings.login_type", "Dovecot also accepts passwords before STARTTLS, and Portico does not. If "+
-			"old clients need that, set plain_text_login; anybody on the network path can then read passwords")
+		for i := range v.config.Listeners {
+			v.allow(x, fmt.Sprintf("listeners[%d]", i), "Dovecot accepts passwords without TLS")
+		}
+	}
+}
+
+// trusted takes over who may say who the client is.
+func (v *dovecot) trusted() {
+	if x := find(v.all, "login_trusted_networks"); x != nil {
+		v.trust(x, listWords(x.value()))
+		v.remark(x, "trusted_networks", "clients there may name another client by ID, or where a listener expects it "+
+			"by the PROXY protocol. Dovecot also takes their passwords without TLS, and Portico does not")
+	}
+	if x := find(v.all, "haproxy_trusted_networks"); x != nil {
+		v.trustHeader(x, listWords(x.value()))
 	}
 }
 
@@ -147,12 +169,16 @@ func (v *dovecot) certificates(block []*directive) {
 		if cert == nil || key == nil {
 			continue
 		}
-		files := [2]string{cert.arg(0), key.arg(0)}
-		inline := false
-		for i, file := range files {
-			name, isFile := strings.CutPrefix(file, "<")
-			files[i] = absolute(v.source.base, strings.TrimSpace(name))
-			inline = inline || !isFile && !strings.HasSuffix(names[0], "_file")
+		var files [2]string
+		inline, known := false, true
+		for i, x := range []*directive{cert, key} {
+			name, isFile := strings.CutPrefix(x.arg(0), "<")
+			if inline = inline || !isFile && !strings.HasSuffix(names[0], "_file"); inline {
+				break
+			}
+			var ok bool
+			files[i], ok = v.filePath(x, "tls.certificates", strings.TrimSpace(name))
+			known = known && ok
 		}
 		if inline {
 			v.decide(cert, "tls.certificates", "the certificate or its key is in the setting itself: put it into a "+
@@ -160,7 +186,9 @@ func (v *dovecot) certificates(block []*directive) {
 			key.seen = true
 			continue
 		}
-		v.certificate(cert, files[0], files[1])
-		v.take(key, "")
+		if known {
+			v.certificate(cert, files[0], files[1])
+			v.take(key, "")
+		}
 	}
 }

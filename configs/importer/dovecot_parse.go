@@ -24,7 +24,8 @@ type dovecotParser struct {
 	source *source
 	name   string
 	lines  []string
-	line   int // lines that have been read
+	line   int      // lines that have been read
+	rest   []string // of the last line: what follows a brace in it
 }
 
 // block reads lines up to the brace that closes the block, or to the end of the file.
@@ -32,9 +33,15 @@ func (p *dovecotParser) block(depth int) (all []*directive, err error) {
 	if depth > maxDepth {
 		return nil, p.source.syntaxError(p.name, p.line, "%s", errDepth)
 	}
-	for p.line < len(p.lines) {
+	for len(p.rest) > 0 || p.line < len(p.lines) {
 		begin := p.line + 1
-		text := p.logicalLine()
+		if len(p.rest) > 0 {
+			begin = p.line
+		}
+		text, err := p.part()
+		if err != nil {
+			return nil, err
+		}
 		x := &directive{file: p.source.short(p.name), line: begin}
 		switch {
 		case text == "":
@@ -73,6 +80,33 @@ func (p *dovecotParser) block(depth int) (all []*directive, err error) {
 		return nil, p.source.syntaxError(p.name, p.line, "a block has no end")
 	}
 	return all, nil
+}
+
+// part returns the next line, or a part of it: up to a brace that opens a block, or that closes one.
+func (p *dovecotParser) part() (string, error) {
+	var text string
+	if len(p.rest) > 0 {
+		text, p.rest = p.rest[0], p.rest[1:]
+	} else {
+		text = p.logicalLine()
+	}
+	open, equals := strings.IndexByte(text, '{'), strings.IndexByte(text, '=')
+	switch {
+	case text == "" || text == "}" || text[0] == '!':
+	case open > 0 && open < len(text)-1 && (equals < 0 || open < equals):
+		p.rest = append([]string{strings.TrimSpace(text[open+1:])}, p.rest...)
+		text = text[:open+1]
+		if inner := p.rest[0]; strings.Count(inner, "=") > 1 && !strings.Contains(inner, "{") {
+			return "", p.source.syntaxError(p.name, p.line, "a block with several settings on one line")
+		}
+	default:
+		more := min(maxDepth, strings.Count(text, "}")-strings.Count(text, "{")) // than the variables in it need
+		for ; more > 0 && strings.HasSuffix(text, "}") && text != "}"; more-- {
+			p.rest = append([]string{"}"}, p.rest...)
+			text = strings.TrimSpace(text[:len(text)-1])
+		}
+	}
+	return text, nil
 }
 
 // logicalLine returns the next line without comments and outer white space, joined with those that continue it.

@@ -118,7 +118,10 @@ func (v *dovecot) sqlSources(asks, at *directive, db database, q query, all fiel
 // linkServers gives the servers of the command line the link of a passdb. Without any, it adds a placeholder.
 func (v *dovecot) linkServers(x *directive, all fields) {
 	if len(v.order) == 0 {
-		v.server(x, "mbx1", placeholder, "143", configs.TLSStartTLS).offered = true
+		s := v.server(x, "mbx1", placeholder, "143", configs.TLSStartTLS)
+		s.offered = true
+		v.comment(s.key(""), "%s stands for a server that only the directory knows: put its host and port here.",
+			placeholder)
 	}
 	switch {
 	case all.get("ssl") == "any-cert" || all.get("starttls") == "any-cert":

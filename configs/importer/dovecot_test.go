@@ -102,7 +102,8 @@ func TestDovecotFields(t *testing.T) {
 			"  host = 10.0.0.9\n  ssl = yes\n }\n}\nsql_driver = pgsql\npgsql localhost {\n}\n",
 			[]string{"10.0.0.9:993", "!query:"}},
 		"LDAP": {"passdb ldap {\n ldap_uris = ldaps://localhost\n ldap_base = dc=x\n filter = (uid=%{user})\n" +
-			" fields {\n host = %{ldap:mailHost}\n  allow_nets = %{ldap:nets}\n  port = %{ldap:port}\n  odd = 1\n }\n}\n",
+			" fields {\n host = %{ldap:mailHost}\n  allow_nets = %{ldap:nets}\n  port = %{ldap:port}\n  odd = 1\n" +
+			" }\n}\n",
 			[]string{"server: mailHost", "decide: field allow_nets: without nets", "decide: field port: without port",
 				"field odd:"}},
 		"one user": {"passdb {\n driver = static\n username_filter = *@example.org\n" +
@@ -111,4 +112,58 @@ func TestDovecotFields(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { has(t, "dovecot-proxy", certificate+c.text, c.wants...) })
 	}
+}
+
+// Listeners without a name are listeners too, blocks of one name are one, and a block may be on one line.
+func TestDovecotListeners(t *testing.T) {
+	const proxy = "passdb {\n driver = static\n args = proxy=y host=10.0.0.1 ssl=yes\n}\n"
+	service := func(text string) string { return "service imap-login {\n" + text + "}\n" + proxy }
+	for name, c := range map[string]struct {
+		text  string
+		wants []string
+	}{
+		"no name": {service("inet_listener {\n port = 1143\n}\ninet_listener {\n port = 2143\n}\n"),
+			[]string{":1143", ":2143"}},
+		"two blocks": {service("inet_listener x {\n port = 1993\n}\n") + service("inet_listener x {\n ssl = yes\n}\n"),
+			[]string{`{address: "[::]:1993", tls: implicit}`}},
+		"one line": {service("inet_listener imap { port = 0 }\n"), []string{"!:143\"", ":993"}},
+		"all on one": {"service imap-login { inet_listener imap { port = 1143 } }\n" + proxy,
+			[]string{":1143", "!:143\""}},
+		"no port": {service("inet_listener x {\n ssl = yes\n}\n"),
+			[]string{"Dovecot does not listen there", ":143", ":993"}},
+		"protocols": {"protocols { imap = yes }\n" + proxy, []string{":143"}},
+		"others": {"protocols {\n imap = yes\n lmtp = yes\n pop3 = no\n}\n" + proxy,
+			[]string{"no counterpart: lmtp. Portico"}},
+		"variables": {"auth_username_format = %{user}\n" + proxy,
+			[]string{"auth_username_format %{user}: taken"}},
+		"passdb of protocol imap": {"protocol imap {\n" + proxy + "}\n", []string{"10.0.0.1:993"}},
+	} {
+		t.Run(name, func(t *testing.T) { has(t, "dovecot-proxy", c.text, c.wants...) })
+	}
+	for text, want := range map[string]string{
+		"protocols { imap = no }":                              "protocols has no imap",
+		"protocols {\n imap = yes\n}\nprotocols { imap = no }": "protocols has no imap",
+		"protocols { imap = yes lmtp = yes }":                  "several settings on one line",
+		"a { b { c = d } } }":                                  "unexpected }",
+	} {
+		_, err := importFrom(textSource(text), "dovecot-proxy", []string{root + "/source"}, Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A Dovecot that is no proxy gets a server that does not exist, and a comment that says what to put in its place.
+func TestDovecotThatIsNoProxy(t *testing.T) {
+	has(t, "dovecot-proxy", "mail_location = maildir:~/Maildir\npassdb {\n driver = static\n args = password=x\n}\n",
+		"decide: this Dovecot is no proxy: no passdb says proxy", "put its host and port in the place of mbx1.invalid")
+	has(t, "dovecot-proxy", "passdb {\n driver = static\n args = proxy=y host=10.0.0.1 ssl=y\n}\n", "!is no proxy")
+}
+
+// ssl_client_ca_file stays with a server whose certificate Dovecot does not verify: then one key is to be removed.
+func TestDovecotCA(t *testing.T) {
+	has(t, "dovecot-proxy", "ssl_client_ca_file = /ca\npassdb {\n driver = static\n"+
+		" args = proxy=y host=10.0.0.1 ssl=any-cert\n}\n",
+		"ca: /ca", "insecure_skip_verify: true", "which is in ca: remove this key",
+		"!ssl_client_ca_file /ca: no counterpart")
 }

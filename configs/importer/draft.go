@@ -14,30 +14,31 @@ import (
 
 // draft is the configuration that an import fills, with what there is to say about each directive.
 type draft struct {
-	config *configs.Config
-	source *source
-	notes  map[string][]string    // comments by key; "" for the end of the file
-	origin map[string]string      // the place that a key comes from
-	values map[string]string      // the keys that a directive has set, and their values
-	files  []File                 // beside the configuration
-	extra  []string               // files after the first, for the reader
-	ranges map[string]configs.Key // of all keys
-	hosts  map[string]*server     // by address
-	order  []string               // addresses in the order of the source
-	// outer: the directives are those around the ones before, for what these leave open
-	outer          bool
-	group, grouped string            // the servers that users are spread over, and the place that says so
-	said           map[string]bool   // comments, with their keys
-	serverNames    map[string]bool   // of mailbox servers
-	databaseOf     map[string]string // by the copies
+	config         *configs.Config
+	source         *source
+	notes          map[string][]string    // comments by key; "" for the end of the file
+	origin         map[string]string      // the place that a key comes from
+	values         map[string]string      // the keys that a directive has set, and their values
+	files          []File                 // beside the configuration
+	extra          []string               // files after the first, for the reader
+	ranges         map[string]configs.Key // of all keys
+	hosts          map[string]*server     // by address
+	order          []string               // addresses in the order of the source
+	group, grouped string                 // the servers that users are spread over, and the place that says so
+	said           map[string]bool        // comments, with their keys
+	serverNames    map[string]bool        // of mailbox servers
+	databaseOf     map[string]string      // by the copies
 	decided        map[string]bool
+	cleartext      map[string]demand // listeners, by key, at which passwords need no TLS
+	headers        []senders         // of the PROXY protocol
+	expects        *directive        // the first listener that expects the PROXY protocol
 	counts         struct{ taken, without, decide int }
 }
 
 func newDraft(s *source) *draft {
 	d := &draft{config: configs.Default(), source: s, notes: map[string][]string{}, origin: map[string]string{},
 		values: map[string]string{}, ranges: map[string]configs.Key{}, hosts: map[string]*server{},
-		decided: map[string]bool{}, said: map[string]bool{},
+		decided: map[string]bool{}, said: map[string]bool{}, cleartext: map[string]demand{},
 		serverNames: map[string]bool{}, databaseOf: map[string]string{}}
 	for _, key := range configs.Keys() {
 		d.ranges[key.Path] = key
@@ -151,10 +152,6 @@ func (d *draft) sweep(block []*directive) {
 func set[T comparable](d *draft, x *directive, key string, field *T, value T) {
 	text := fmt.Sprint(value)
 	if before, given := d.values[key]; given && before != text {
-		if d.outer {
-			d.remark(x, key, "%s has another value, which applies", d.origin[key])
-			return
-		}
 		d.decide(x, key, "%s has given another value, and Portico has one for all", d.origin[key])
 		return
 	}
@@ -241,9 +238,13 @@ func (d *draft) certificate(x *directive, cert, key string) {
 	d.take(x, fmt.Sprintf("tls.certificates[%d]", len(d.config.TLS.Certificates)-1))
 }
 
-// listen takes over a listener. The wildcard of IPv6 covers that of IPv4, as on Portico's listeners.
+// listen takes over a listener, and returns its key, or "" if another one has the address. The wildcard of IPv6 covers
+// that of IPv4, as on Portico's listeners.
 func (d *draft) listen(x *directive, l configs.Listener) (key string) {
 	other := map[bool]string{true: "0.0.0.0:", false: "[::]:"}
+	if l.ProxyProtocol && d.expects == nil {
+		d.expects = x
+	}
 	for i, have := range d.config.Listeners {
 		port, v6 := strings.CutPrefix(have.Address, "[::]:")
 		if !v6 {
@@ -255,7 +256,7 @@ func (d *draft) listen(x *directive, l configs.Listener) (key string) {
 		}
 		if have.TLS != l.TLS || have.ProxyProtocol != l.ProxyProtocol {
 			d.decide(x, key, "this address is already used otherwise")
-			return key
+			return ""
 		}
 		if !v6 {
 			d.config.Listeners[i].Address = l.Address
@@ -268,13 +269,6 @@ func (d *draft) listen(x *directive, l configs.Listener) (key string) {
 	key = fmt.Sprintf("listeners[%d]", len(d.config.Listeners)-1)
 	d.take(x, key)
 	return key
-}
-
-// plainText makes Portico accept passwords without TLS, which it does not by default.
-func (d *draft) plainText(x *directive, format string, args ...any) {
-	d.config.Settings.LoginType = configs.PlainTextLogin
-	d.decide(x, "settings.login_type", "%s. Without TLS, anybody on the network path reads passwords. "+
-		"Without this key nobody could sign in there", fmt.Sprintf(format, args...))
 }
 
 // trust takes over networks of proxies. A single address becomes a network.

@@ -193,14 +193,9 @@ func (h *haproxy) bindOne(x *directive, l configs.Listener, address string, ssl,
 		l.TLS = configs.TLSImplicit
 	}
 	key := h.listen(x, l)
-	if !ssl && l.TLS == configs.TLSStartTLS {
+	if key != "" && !ssl && l.TLS == configs.TLSStartTLS {
 		h.remark(x, key, "HAProxy leaves it to the mailbox server whether passwords need TLS. With Portico they do "+
 			"(settings.login_type)")
-	}
-	if l.ProxyProtocol && len(h.config.TrustedNetworks) == 0 {
-		h.config.TrustedNetworks = []string{"127.0.0.0/8"}
-		h.decide(x, "trusted_networks", "name the networks of the proxies in front, which may say who the client is: "+
-			"HAProxy trusts everybody. Loopback is here so that the file is complete")
 	}
 }
 

@@ -94,7 +94,12 @@ func importFrom(s *source, kind string, files []string, o Options) (*Result, err
 	for i, name := range files {
 		names[i] = s.short(name)
 	}
-	return &Result{Config: d.yaml(heading(kind, names)), Files: d.files, Taken: d.counts.taken,
+	text := d.yaml(heading(kind, names))
+	if len(text) > configs.MaxFileSize {
+		return nil, fmt.Errorf("%s: the configuration would have more than %d bytes, which is more than Portico reads",
+			s.short(files[0]), configs.MaxFileSize)
+	}
+	return &Result{Config: text, Files: d.files, Taken: d.counts.taken,
 		Without: d.counts.without, Decide: d.counts.decide}, nil
 }
 
@@ -115,6 +120,8 @@ func (d *draft) fill(f format, tree []*directive, o Options) (err error) {
 	if err := f.read(d, tree); err != nil {
 		return err
 	}
+	d.settleCleartext()
+	d.settleTrust()
 	d.sweep(tree)
 	d.complete()
 	return nil
@@ -149,8 +156,9 @@ const placeholder = "mbx1.invalid"
 func (d *draft) complete() {
 	if len(d.order) == 0 {
 		d.server(nil, "mbx1", placeholder, "143", configs.TLSStartTLS)
-		d.missing("mailbox_servers", "the source names no mailbox server. List each one that the directory can "+
-			"answer, or give --server ADDRESS for each")
+		d.missing("mailbox_servers", "the source names no mailbox server, and mbx1.invalid stands for it: nobody can "+
+			"sign in. Put the host and port of the server that holds the mail in its place, and list each one that "+
+			"the directory can answer; or import again with --server ADDRESS for each")
 	}
 	for i, address := range d.order {
 		if s := d.hosts[address]; slices.IndexFunc(d.order, func(a string) bool { return d.hosts[a] == s }) == i {
@@ -165,10 +173,11 @@ func (d *draft) complete() {
 		for _, address := range d.order {
 			d.database([]string{d.hosts[address].name}, false)
 		}
-		if len(d.order) > 1 && len(d.config.Directory.Sources) == 0 {
-			d.config.Routing = configs.RoutingHash
-			d.missing("routing", "the source does not say which user is on which server")
-		}
+	}
+	if len(d.config.Databases) > 1 && len(d.config.Directory.Sources) == 0 &&
+		d.config.Routing != configs.RoutingHash {
+		d.config.Routing = configs.RoutingHash
+		d.missing("routing", "the source does not say which user is on which server")
 	}
 	if len(d.config.Listeners) == 0 {
 		d.config.Listeners = []configs.Listener{{Address: "[::]:993", TLS: configs.TLSImplicit}}

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"portico/configs"
 )
 
 var update = flag.Bool("update", false, "write the expected configurations")
@@ -96,9 +94,7 @@ func TestImports(t *testing.T) {
 				}
 				expect(t, filepath.Join(expected, file.Name), file.Content)
 			}
-			if _, err := configs.Parse("portico.yaml", result.Config); err != nil {
-				t.Errorf("%v\n%s", err, text)
-			}
+			loads(t, result)
 			if n := decisions(text); n != result.Decide || result.Taken == 0 {
 				t.Errorf("%d comments to decide, want %d; %d taken", n, result.Decide, result.Taken)
 			}

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -44,6 +45,10 @@ func (p *perdition) ldapMap(x *directive) {
 			source.BindPasswordFile = p.file(at, "ldap.secret", unescape(value)+"\n", true)
 		}
 	}
+	source, ok := p.usableLDAP(at, source)
+	if !ok {
+		return
+	}
 	p.ldapSource(at, source)
 	p.decide(at, "directory", "each %s must be the name of one of mailbox_servers. The attribute of a port is not "+
 		"taken over", source.Attributes.Server)
@@ -59,26 +64,41 @@ func unescape(text string) string {
 	return text
 }
 
-// ldapSource adds a source to the directory. Passwords to another machine need TLS.
-func (d *draft) ldapSource(x *directive, source configs.LDAPDirectory) {
+// usableLDAP returns a source with what Portico can use of it. It returns false if that is too little. Passwords to
+// another machine need TLS.
+func (d *draft) usableLDAP(x *directive, source configs.LDAPDirectory) (configs.LDAPDirectory, bool) {
 	if source.BindDN != "" && source.BindPasswordFile == "" || source.BindDN == "" && source.BindPasswordFile != "" {
 		d.decide(x, "directory", "a bind needs a name and a password: give bind_dn and bind_password_file")
 		source.BindDN, source.BindPasswordFile = "", ""
 	}
-	for i, text := range source.URLs {
+	var addresses []string
+	for _, text := range source.URLs {
 		u, err := url.Parse(text)
-		if err == nil && u.User != nil {
-			u.User = nil
-			source.URLs[i] = u.String()
+		if err != nil || u.Host == "" || u.Scheme != "ldap" && u.Scheme != "ldaps" || variable.MatchString(text) {
+			d.decide(x, "directory", "Portico asks LDAP servers at addresses of TCP, by ldap or ldaps: give urls")
+			continue
+		}
+		if u.User != nil {
 			d.decide(x, "directory", "without the name and password in the URL: give bind_dn and bind_password_file")
 		}
-		if err == nil && u.Scheme == "ldap" && !source.StartTLS && !loopback(u.Hostname()) {
+		if u.Scheme == "ldap" && !source.StartTLS && !loopback(u.Hostname()) {
 			source.StartTLS = true
 			d.decide(x, "directory", "the source asks LDAP without TLS. Portico uses StartTLS: give ca, or set "+
 				"starttls to false if anybody on the network path may read and change the answers")
-			break
 		}
+		addresses = append(addresses, (&url.URL{Scheme: u.Scheme, Host: u.Host}).String())
 	}
+	if source.URLs = addresses; len(addresses) == 0 || source.Base == "" || strings.Contains(source.Base, "%") {
+		d.decide(x, "directory", "without an address and a base, without variables, Portico cannot ask LDAP: write a "+
+			"source of ldap (docs/directory.md)")
+		return source, false
+	}
+	return source, true
+}
+
+// ldapSource adds a source to the directory, and returns its key.
+func (d *draft) ldapSource(x *directive, source configs.LDAPDirectory) (key string) {
 	d.config.Directory.Sources = append(d.config.Directory.Sources, configs.DirectorySource{LDAP: source})
 	d.take(x, "")
+	return fmt.Sprintf("directory.sources[%d].ldap", len(d.config.Directory.Sources)-1)
 }

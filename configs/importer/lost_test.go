@@ -37,6 +37,7 @@ func importText(t *testing.T, kind, text string) string {
 	if err != nil {
 		t.Fatalf("%s: %v", kind, err)
 	}
+	loads(t, result)
 	return string(result.Config)
 }
 

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"slices"
 	"strings"
 
 	"portico/configs"
@@ -126,30 +127,39 @@ func (n *nginx) mail(mail *directive) {
 		n.take(x, "")
 		servers = append(servers, x)
 	}
-	for _, block := range append(blocksOf(servers), mail.block) { // a header for this server may stand anywhere
-		n.outer = n.http != ""
-		for _, x := range block {
-			if x.name() == "auth_http" {
-				n.authHTTP(x)
-			}
+	for _, server := range servers { // before the rest: a header for this server may stand anywhere
+		if x := scope("auth_http", server.block, mail.block); x != nil {
+			n.authHTTP(x)
 		}
 	}
-	n.outer = false
 	for _, x := range servers {
 		n.mailServer(x, mail.block)
 	}
-	n.outer = true
-	n.mailDirectives(mail.block)
-	n.outer = false
+	n.overruled(mail.block, servers)
 	n.explain(mail.block, nginxReasons)
 	n.mailboxServers(mail)
 }
 
-func blocksOf(all []*directive) (blocks [][]*directive) {
-	for _, x := range all {
-		blocks = append(blocks, x.block)
+// inherited returns the directives that a block has from the one around it: those of names that it does not have
+// itself.
+func inherited(block, outer []*directive) (all []*directive) {
+	for _, x := range outer {
+		if !x.seen && find(block, x.name()) == nil {
+			all = append(all, x)
+		}
 	}
-	return blocks
+	return all
+}
+
+// overruled records the directives of a block that each server in it has itself.
+func (n *nginx) overruled(block, servers []*directive) {
+	for _, x := range block {
+		if !x.seen && len(servers) > 0 && !slices.ContainsFunc(servers, func(s *directive) bool {
+			return find(s.block, x.name()) == nil
+		}) {
+			n.without(x, "each server for IMAP has its own")
+		}
+	}
 }
 
 // nginxProtocol returns the protocol of a mail server: what it says, or what its port says.
@@ -173,43 +183,47 @@ func nginxProtocol(server, mail []*directive) string {
 
 func (n *nginx) mailServer(server *directive, mail []*directive) {
 	n.mailDirectives(server.block)
-	mode := configs.TLSNone
+	n.mailDirectives(inherited(server.block, mail))
+	mode, cleartext, by := configs.TLSNone, true, (*directive)(nil)
 	for _, block := range [][]*directive{mail, server.block} {
 		if x := find(block, "starttls"); x != nil {
-			mode = n.starttls(x)
+			mode, cleartext = n.starttls(x)
+			by = x
 		}
 		if x := find(block, "ssl"); x != nil && x.arg(0) == "on" {
 			n.take(x, "")
-			mode = configs.TLSImplicit
+			mode, cleartext = configs.TLSImplicit, false
 		}
 	}
 	for _, x := range server.block {
 		if x.name() == "listen" {
-			n.listenDirective(x, mode)
+			key := n.listenDirective(x, mode)
+			if by == nil || mode == configs.TLSNone {
+				by = x
+			}
+			if cleartext && key != "" {
+				n.allow(by, key, "nginx accepts passwords without TLS")
+			}
 		}
 	}
 	n.explain(server.block, nginxReasons)
 }
 
-// starttls returns how a listener without "ssl" gets TLS.
-func (n *nginx) starttls(x *directive) configs.TLSMode {
+// starttls returns how a listener without "ssl" gets TLS, and whether passwords need none.
+func (n *nginx) starttls(x *directive) (mode configs.TLSMode, cleartext bool) {
+	n.take(x, "")
 	switch x.arg(0) {
 	case "only":
-		n.take(x, "")
-		return configs.TLSStartTLS
+		return configs.TLSStartTLS, false
 	case "on":
-		if !x.seen {
-			n.decide(x, "settings.login_type", "nginx also accepts passwords before STARTTLS, and Portico does not. "+
-				"If old clients need that, set plain_text_login; anybody on the network path can then read passwords")
-		}
-		return configs.TLSStartTLS
+		return configs.TLSStartTLS, true
 	}
-	n.take(x, "")
-	return configs.TLSNone
+	return configs.TLSNone, true
 }
 
-// listenDirective reads an address and its parameters. mode is how a listener without ssl gets TLS.
-func (n *nginx) listenDirective(x *directive, mode configs.TLSMode) {
+// listenDirective reads an address and its parameters, and returns the listener's key. mode is how a listener without
+// ssl gets TLS.
+func (n *nginx) listenDirective(x *directive, mode configs.TLSMode) (key string) {
 	text := x.arg(0)
 	if port(text) != "" {
 		text = "*:" + text
@@ -218,7 +232,7 @@ func (n *nginx) listenDirective(x *directive, mode configs.TLSMode) {
 	host, number, err := hostPort(text, "143")
 	if strings.HasPrefix(text, "unix:") || err != nil {
 		n.decide(x, "listeners", "Portico listens on addresses of TCP only")
-		return
+		return ""
 	}
 	l := configs.Listener{Address: listenAddress(host, number), TLS: mode}
 	var unknown []string
@@ -230,17 +244,14 @@ func (n *nginx) listenDirective(x *directive, mode configs.TLSMode) {
 			l.ProxyProtocol = true
 		case "udp":
 			n.without(x, "IMAP has no UDP")
-			return
+			return ""
 		default:
 			unknown = append(unknown, word)
 		}
 	}
-	key := n.listen(x, l)
+	key = n.listen(x, l)
 	if len(unknown) > 0 {
 		n.remark(x, key, "without %s: Portico's listeners have no such parameter", strings.Join(unknown, ", "))
 	}
-	if l.TLS == configs.TLSNone {
-		n.plainText(x, "nginx accepts passwords without TLS on %s", l.Address)
-	}
-	n.headersFrom(x, l)
+	return key
 }

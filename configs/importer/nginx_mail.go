@@ -2,6 +2,7 @@ package importer
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ func (n *nginx) common(x *directive) {
 	case "ssl_password_file":
 		n.decide(x, "tls", "Portico reads keys without a pass phrase: store the key without one")
 	case "set_real_ip_from":
-		n.trust(x, x.args())
+		n.trustHeader(x, x.args())
 	}
 }
 
@@ -135,30 +136,45 @@ func (n *nginx) authHTTP(x *directive) {
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
-	if err == nil && u.User != nil {
-		u.User = nil
-		text = u.String()
-		n.decide(x, "directory", "without the name and password in the URL: a web server can know Portico by "+
-			"secret_header and secret_file")
-	}
 	switch {
-	case err != nil || u.Host == "" || strings.HasPrefix(x.arg(0), "unix:"):
-		n.decide(x, "directory", "Portico asks web servers by http or https")
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || variable.MatchString(text) ||
+		strings.HasPrefix(x.arg(0), "unix:"):
+		n.decide(x, "directory", "Portico asks web servers by http or https, at an address without variables")
 	case n.http == "":
 		n.http = text
-		n.config.Directory.Sources = []configs.DirectorySource{{HTTP: configs.HTTPDirectory{URLs: []string{text},
-			SendPassword: true}}}
-		n.remark(x, "directory.sources[0]", "this server verifies passwords, as with nginx. Each Auth-Server and "+
-			"Auth-Port that it answers must be the address of one of mailbox_servers. Portico ignores Auth-Pass and "+
-			"Auth-Wait")
+		n.authServer(x, u)
 	case n.http == text:
 		n.take(x, "")
-	case n.outer:
-		n.remark(x, "directory", "all servers for IMAP have their own")
 	default:
 		n.decide(x, "directory", "Portico has one directory for all listeners, and this server is another one")
 	}
 }
+
+// authServer makes a server that verifies passwords a source of the directory. What may be a secret in its URL is left
+// out.
+func (n *nginx) authServer(x *directive, u *url.URL) {
+	const key = "directory.sources[0]"
+	plain := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	n.config.Directory.Sources = []configs.DirectorySource{{HTTP: configs.HTTPDirectory{URLs: []string{plain.String()},
+		SendPassword: true}}}
+	n.remark(x, key, "this server verifies passwords, as with nginx. Each Auth-Server and Auth-Port that it answers "+
+		"must be the address of one of mailbox_servers. Portico ignores Auth-Pass and Auth-Wait")
+	if u.User != nil {
+		n.decide(x, key, "without the name and password in the URL: a web server can know Portico by secret_header "+
+			"and secret_file")
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		n.decide(x, key, "without the query of the URL, which may be a secret. If it is none, write it into urls; if "+
+			"it is one, let the web server know Portico by secret_header and secret_file")
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		n.decide(x, key, "passwords travel to this server without TLS, so anybody on the network path reads them. Use "+
+			"https, or a server on this machine")
+	}
+}
+
+// headerName is a name of a header of HTTP.
+var headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
 
 // authHeader takes over the header by which the authentication server knows nginx. Its value goes into a file.
 func (n *nginx) authHeader(x *directive) {
@@ -166,7 +182,8 @@ func (n *nginx) authHeader(x *directive) {
 	switch {
 	case len(sources) == 0 || sources[0].HTTP.SecretHeader != "" && sources[0].HTTP.SecretHeader != x.arg(0):
 		n.decide(x, "directory", "Portico sends one header of its own, and this is another")
-	case len(x.arg(1)) < 16 || strings.ContainsFunc(x.arg(1), func(r rune) bool { return r <= ' ' || r > '~' }):
+	case !headerName.MatchString(x.arg(0)) || len(x.arg(1)) < 16 ||
+		strings.ContainsFunc(x.arg(1), func(r rune) bool { return r <= ' ' || r > '~' }):
 		n.decide(x, "directory.sources[0].http", "the value must be one word of at least 16 characters, and this one "+
 			"is not. Choose another, in secret_file, and give secret_header")
 	default:
@@ -180,8 +197,8 @@ func (n *nginx) authHeader(x *directive) {
 func (n *nginx) mailboxServers(mail *directive) {
 	if len(n.order) == 0 {
 		n.server(mail, "mbx1", placeholder, "143", configs.TLSStartTLS).offered = true
-		n.decide(mail, "mailbox_servers", "only the server of auth_http knows the mailbox servers. List each address "+
-			"that it can answer here, or give --server ADDRESS for each")
+		n.decide(mail, "mailbox_servers", "only the server of auth_http knows the mailbox servers, and mbx1.invalid "+
+			"stands for them. List each address that it can answer here, or give --server ADDRESS for each")
 	}
 	for _, address := range n.order {
 		s := n.hosts[address]
@@ -191,14 +208,4 @@ func (n *nginx) mailboxServers(mail *directive) {
 		}
 	}
 	n.opposed(mail, "nginx")
-}
-
-// headersFrom is for a listener that expects the PROXY protocol: somebody must be trusted to send it.
-func (n *nginx) headersFrom(x *directive, l configs.Listener) {
-	if !l.ProxyProtocol || len(n.config.TrustedNetworks) > 0 {
-		return
-	}
-	n.config.TrustedNetworks = []string{"127.0.0.0/8"}
-	n.decide(x, "trusted_networks", "name the networks of the proxies in front, which may say who the client is: "+
-		"nothing in the source does. Loopback is here so that the file is complete")
 }

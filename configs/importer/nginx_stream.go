@@ -23,6 +23,7 @@ func (n *nginx) stream(block []*directive) {
 			n.take(x, "")
 		}
 	}
+	var servers []*directive
 	for _, x := range block {
 		if x.name() != "server" {
 			continue
@@ -34,7 +35,9 @@ func (n *nginx) stream(block []*directive) {
 		}
 		n.take(x, "")
 		n.streamServer(x, block)
+		servers = append(servers, x)
 	}
+	n.overruled(block, servers)
 	for _, x := range block {
 		if x.name() == "upstream" && !x.seen {
 			n.withoutBlock(x, "no server for IMAP uses it")
@@ -116,16 +119,17 @@ func scope(name string, blocks ...[]*directive) *directive {
 
 // streamServer takes over a server that passes connections on.
 func (n *nginx) streamServer(server *directive, stream []*directive) {
-	for i, block := range [][]*directive{server.block, stream} {
-		n.outer = i == 1
+	for _, block := range [][]*directive{server.block, inherited(server.block, stream)} {
 		n.certificates(block)
 		for _, x := range block {
-			if !x.seen {
-				n.streamDirective(x)
-			}
+			n.streamDirective(x)
 		}
 	}
-	n.outer = false
+	for _, x := range server.block {
+		if x.name() == "set" {
+			n.variables[x.arg(0)] = x.arg(1)
+		}
+	}
 	pass := find(server.block, "proxy_pass")
 	if pass == nil {
 		n.decide(server, "listeners", "the server passes connections nowhere")

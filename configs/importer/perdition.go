@@ -82,12 +82,8 @@ func (p *perdition) sides(listenPort string) {
 		p.tls = configs.TLSStartTLS
 	}
 	p.port = p.text("outgoing_port", listenPort)
-	p.listeners(l, listenPort)
-	if mode := p.options["ssl_mode"]; mode != nil && l.TLS == configs.TLSStartTLS && !has("tls_listen_force",
-		"tls_all_force") {
-		p.decide(mode, "settings.login_type", "perdition also accepts passwords before STARTTLS, and Portico does "+
-			"not. If old clients need that, set plain_text_login; anybody on the network path can then read passwords")
-	}
+	p.listeners(l, listenPort, l.TLS == configs.TLSNone || !has("ssl_listen", "ssl_all", "tls_listen_force",
+		"tls_all_force"))
 	if l.TLS != configs.TLSNone {
 		cert, key := p.text("ssl_cert_file", "/etc/perdition/perdition.crt.pem"),
 			p.text("ssl_key_file", "/etc/perdition/perdition.key.pem")
@@ -95,7 +91,8 @@ func (p *perdition) sides(listenPort string) {
 	}
 }
 
-func (p *perdition) listeners(l configs.Listener, byDefault string) {
+// listeners takes over the addresses. cleartext says that passwords need no TLS there.
+func (p *perdition) listeners(l configs.Listener, byDefault string, cleartext bool) {
 	number := port(p.text("listen_port", byDefault))
 	at := p.options["bind_address"]
 	if number == "" {
@@ -106,22 +103,25 @@ func (p *perdition) listeners(l configs.Listener, byDefault string) {
 	if at != nil {
 		addresses = strings.Split(at.value(), ",")
 	}
-	for i, address := range addresses {
+	for _, address := range addresses {
 		host, of, err := hostPort(strings.Replace(strings.TrimSpace(address), "*:", "0.0.0.0:", 1), number)
 		if err != nil {
 			p.decide(at, "listeners", "%s", err)
 			continue
 		}
 		l.Address = listenAddress(host, of)
+		by, key := at, "listeners[0]"
 		if at != nil {
-			p.listen(at, l)
+			key = p.listen(at, l)
 		} else {
+			by = p.options["protocol"]
 			p.config.Listeners = append(p.config.Listeners, l)
 		}
-		if l.TLS == configs.TLSNone && i == 0 {
-			p.config.Settings.LoginType = configs.PlainTextLogin
-			p.missing("settings.login_type", "perdition accepts passwords without TLS. Anybody on the network path "+
-				"can read them. Without this key nobody could sign in")
+		if mode := p.options["ssl_mode"]; mode != nil {
+			by = mode
+		}
+		if cleartext && key != "" {
+			p.allow(by, key, "perdition accepts passwords without TLS")
 		}
 	}
 }
