@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"slices"
@@ -12,16 +13,19 @@ func (v *validator) listeners() {
 	if len(listeners) == 0 {
 		v.failKey("listeners", "no listener is given: clients need an address to connect to")
 	}
-	first := make(map[string]int)
 	for i, l := range listeners {
 		path := item("listeners", i)
 		if !v.address(join(path, "address"), l.Address, bindable) {
 			continue
 		}
-		if before, twice := first[l.Address]; twice {
+		same := func(other Listener) bool { return overlap(other.Address, l.Address) }
+		before := slices.IndexFunc(listeners[:i], same)
+		switch {
+		case before >= 0 && listeners[before].Address == l.Address:
 			v.fail(join(path, "address"), "%s is already used by listeners[%d]", l.Address, before)
-		} else {
-			first[l.Address] = i
+		case before >= 0:
+			v.fail(join(path, "address"), "%s overlaps %s of listeners[%d]: remove one of them", l.Address,
+				listeners[before].Address, before)
 		}
 		if l.ProxyProtocol && len(v.c.TrustedNetworks) == 0 && !v.unread("trusted_networks") {
 			v.failKey(join(path, "proxy_protocol"), "trusts nobody: name the proxies' networks in trusted_networks")
@@ -68,7 +72,7 @@ func (v *validator) admin() {
 	if a.Address == "" || !v.address("admin.address", a.Address, bindable) {
 		return
 	}
-	if at := slices.IndexFunc(v.c.Listeners, func(l Listener) bool { return l.Address == a.Address }); at >= 0 {
+	if at := slices.IndexFunc(v.c.Listeners, func(l Listener) bool { return overlap(l.Address, a.Address) }); at >= 0 {
 		v.fail(v.given("admin.address", join(item("listeners", at), "address")),
 			"%s is used by a listener and by admin.address: give one of them another port", a.Address)
 	}
@@ -128,6 +132,28 @@ func (v *validator) address(path, text string, bind bool) bool {
 		return false
 	}
 	return true
+}
+
+// overlap reports whether two addresses cannot be listened to at the same time. Names of hosts are not looked up.
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if a == b || errA != nil || errB != nil || portA != portB || portA == "0" {
+		return a == b
+	}
+	x, errA := netip.ParseAddr(cmp.Or(hostA, "::"))
+	y, errB := netip.ParseAddr(cmp.Or(hostB, "::"))
+	if errA != nil || errB != nil {
+		return false
+	}
+	x, y = x.Unmap(), y.Unmap()
+	if y.Is4() {
+		x, y = y, x
+	}
+	if x.Is4() && y.Is6() { // [::] is IPv4 too, unless 0.0.0.0 has the port
+		return y.IsUnspecified() && !x.IsUnspecified()
+	}
+	return x == y || x.IsUnspecified() || y.IsUnspecified()
 }
 
 // loopback reports whether data sent to an address stays on this machine. A name other than localhost may resolve to
