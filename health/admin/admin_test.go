@@ -153,7 +153,7 @@ func TestBeyondLoopbackIsRefusedWithoutTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, address := range []string{":0", "0.0.0.0:0", "[::]:0"} {
-				ln, err := ListenTCP(testkit.Context(t), address, c.access)
+				ln, err := ListenTCP(testkit.Context(t), new(net.ListenConfig), address, c.access)
 				if err == nil {
 					ln.Close()
 				}

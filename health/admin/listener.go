@@ -6,9 +6,9 @@ import (
 	"net"
 )
 
-// ListenTCP opens a TCP address for Serve. The access is checked before the address is opened to anybody, and by what
-// the address is, not by what it is called: a name may resolve to anything.
-func ListenTCP(ctx context.Context, address string, a Access) (net.Listener, error) {
+// ListenTCP opens a TCP address for Serve, with the options of lc. The access is checked before the address is opened
+// to anybody, and by what the address is, not by what it is called: a name may resolve to anything.
+func ListenTCP(ctx context.Context, lc *net.ListenConfig, address string, a Access) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err
@@ -16,7 +16,6 @@ func ListenTCP(ctx context.Context, address string, a Access) (net.Listener, err
 	if err := a.allowed(isLoopback(resolved)); err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
 	return lc.Listen(ctx, "tcp", resolved.String())
 }
 

@@ -146,6 +146,10 @@ func (s *socket) SyscallConn() (syscall.RawConn, error) {
 // the file. Closing the listener leaves the socket to the other process; see SetUnlinkOnClose.
 func AdoptUnix(file *os.File, path string) (net.Listener, error) {
 	defer file.Close()
+	return adopt(file, path)
+}
+
+func adopt(file *os.File, path string) (*socket, error) {
 	ln, err := net.FileListener(file)
 	if err != nil {
 		return nil, err
@@ -163,6 +167,22 @@ func AdoptUnix(file *os.File, path string) (net.Listener, error) {
 		return nil, err
 	}
 	return adopted, nil
+}
+
+// ShareUnix makes a listener for Serve of the socket that another program, such as systemd, has opened at path. The
+// file stays the caller's, and the socket that program's: nothing removes it. One that every user may open is refused,
+// because only its mode guards it.
+func ShareUnix(file *os.File, path string) (net.Listener, error) {
+	shared, err := adopt(file, path)
+	if err != nil {
+		return nil, err
+	}
+	if mode := shared.file.Mode().Perm(); mode&0o002 != 0 {
+		shared.Close()
+		return nil, fmt.Errorf("socket %s: every user may open it (mode %04o): its unit needs SocketMode=0600", path,
+			mode)
+	}
+	return struct{ net.Listener }{shared}, nil // without SetUnlinkOnClose
 }
 
 // SetUnlinkOnClose says whether closing the listener removes the socket.

@@ -2,10 +2,12 @@ package admin
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"portico/backend/backendtest/testkit"
@@ -99,5 +101,35 @@ func TestCloseLeavesAnothersSocket(t *testing.T) {
 	first.Close()
 	if _, err := os.Stat(path); err != nil {
 		t.Errorf("the second socket is gone: %v", err)
+	}
+}
+
+// The socket of another program stays that program's, and is refused if every user may open it.
+func TestSharedSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	other, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	file, err := other.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for mode, want := range map[fs.FileMode]string{0o600: "", 0o660: "", 0o666: "(mode 0666)"} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		ln, err := ShareUnix(file, path)
+		if err == nil {
+			ln.Close()
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+		if _, err := os.Lstat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -1,16 +1,18 @@
 package node
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"os"
+	"slices"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
-
-	"portico/configs"
 )
 
-// activated are listening sockets that the service manager has open, by their address (sd_listen_fds(3)). They stay
-// open as long as this process lives: clients that come while it restarts wait in them.
+// activated are listening sockets that the service manager has open, by their address or path (sd_listen_fds(3)). They
+// stay open as long as this process lives: clients that come while it restarts wait in them. A nil activated has none.
 type activated map[string]*os.File
 
 // kindActivated is the kind of their names towards another process; see listenerNames.
@@ -20,41 +22,84 @@ const kindActivated = "activated"
 func fromServiceManager() (a activated, err error) {
 	a = make(activated)
 	for _, file := range activation.Files(true) {
-		if err := a.add(file); err != nil {
-			return nil, err
-		}
+		err = errors.Join(err, a.add(file))
+	}
+	if err != nil {
+		return nil, err
 	}
 	return a, nil
 }
 
-// add takes a socket, which a owns from here on.
-func (a activated) add(file *os.File) error {
-	ln, err := net.FileListener(file)
-	if err != nil {
-		file.Close()
-		return err
-	}
-	defer ln.Close()
-	a[ln.Addr().String()] = file
+// add takes a socket, which a owns from here on. Only one that accepts connections can be used.
+func (a activated) add(file *os.File) (err error) {
+	defer func() {
+		if err != nil {
+			file.Close()
+			err = fmt.Errorf("socket %s of the service manager: %w", file.Name(), err)
+		}
+	}()
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return err
 	}
-	return noDelay("", "", raw)
+	if err := checkAccepts(raw); err != nil {
+		return err
+	}
+	ln, err := net.FileListener(file)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	address := ln.Addr().String()
+	if a[address] != nil { // nobody would accept what the kernel gives to the second one
+		return fmt.Errorf("another one has %s too", address)
+	}
+	if _, tcp := ln.(*net.TCPListener); tcp {
+		if err := noDelay("", "", raw); err != nil {
+			return err
+		}
+	}
+	a[address] = file
+	return nil
 }
 
-// listen returns a listener for a configured address: on one of these sockets, else one that it opens. A nil activated
-// has none.
-func (a activated) listen(address string, all []configs.Listener) (net.Listener, error) {
-	if file := a[listensAt(address, all)]; file != nil {
+// has says whether an open listener has one of these sockets.
+func (a activated) has(ln net.Addr) bool { return ln != nil && a[ln.String()] != nil }
+
+// at returns the socket for a configured address, nil if there is none.
+func (a activated) at(network, address string) *os.File {
+	if len(a) == 0 {
+		return nil
+	}
+	return a[listensAt(network, address)]
+}
+
+// listen returns a listener for a configured address: on one of these sockets, else one that it opens. See
+// sockets.beside for leaving.
+func (a activated) listen(network, address string, leaving sockets) (net.Listener, error) {
+	if file := a.at(network, address); file != nil {
 		return net.FileListener(file)
 	}
-	return listenTCP(address, all)
+	ln, err := listenTCP(network, address, leaving)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, a.blamed(err, network, address)
+	}
+	return ln, err
+}
+
+// blamed adds to the error of an address in use which of these sockets has it.
+func (a activated) blamed(err error, network, address string) error {
+	for held := range a {
+		if overlap(held, listensAt(network, address)) {
+			return fmt.Errorf("%w: the service manager has %s open; change its socket unit and restart Portico", err,
+				held)
+		}
+	}
+	return err
 }
 
 // listensAt is the address that a listener has when it is open for a configured one, "" if that cannot be known.
-func listensAt(address string, all []configs.Listener) string {
-	network := networkOf(address, all)
+func listensAt(network, address string) string {
 	resolved, err := net.ResolveTCPAddr(network, address)
 	switch {
 	case err != nil:
@@ -67,16 +112,13 @@ func listensAt(address string, all []configs.Listener) string {
 	return resolved.String()
 }
 
-// unused are the addresses of sockets that belong to no listener of a configuration.
-func (a activated) unused(wanted []configs.Listener) (addresses []string) {
-	used := make(map[string]bool)
-	for _, listener := range wanted {
-		used[listensAt(listener.Address, wanted)] = true
-	}
+// unused are the addresses of sockets that no open listener has.
+func (a activated) unused(open []net.Addr) (addresses []string) {
 	for address := range a {
-		if !used[address] {
+		if !slices.ContainsFunc(open, func(one net.Addr) bool { return one.String() == address }) {
 			addresses = append(addresses, address)
 		}
 	}
+	slices.Sort(addresses)
 	return addresses
 }

@@ -3,8 +3,11 @@
 package node
 
 import (
+	"maps"
 	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,10 +41,110 @@ func TestSocketOfTheServiceManager(t *testing.T) {
 		syscall.Kill(g.PID, syscall.SIGKILL)
 	}
 	u.cmd.Wait()
-	testkit.Eventually(t, "no process answers", func() bool { return len(u.generations(t)) == 0 })
+	testkit.Eventually(t, "no process answers", func() bool {
+		_, err := u.anyGenerations()
+		return err != nil
+	})
 	waiting = testkit.Dial(t, u.address, nil)
 	u.start(t)
 	waiting.Expect("* OK *")
+}
+
+// Sockets of the service manager may be those of HTTP too. An upgrade hands them on, and nobody removes the path.
+func TestSocketsOfTheServiceManagerForHTTP(t *testing.T) {
+	u := newUpgradable(t, "settings: {login_type: plain_text_login}\n")
+	send(t, u.cmd.Process, syscall.SIGTERM)
+	if err := u.cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", u.socket)
+	if err == nil {
+		err = os.Chmod(u.socket, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	tcp := testkit.Listen(t)
+	u.sockets = []*os.File{fileOf(t, socket.(*net.UnixListener)), fileOf(t, tcp.(*net.TCPListener))}
+	u.replace(t, "[::1]:0", tcp.Addr().String())
+	u.cmd = u.start(t)
+	answers := func() {
+		t.Helper()
+		answer, err := http.Get("http://" + tcp.Addr().String() + "/livez")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+	}
+	answers()
+	u.run(t, 0, "service", "upgrade")
+	if err := u.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	answers()
+	all := u.generations(t)
+	if len(all) != 1 {
+		t.Fatalf("%+v", all)
+	}
+	syscall.Kill(all[0].PID, syscall.SIGTERM)
+	testkit.Eventually(t, "it has ended", func() bool { return strings.Count(u.logged(t), `"stopped"`) == 3 })
+	if info, err := os.Stat(u.socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket is %v, %v", info, err)
+	}
+	if strings.Contains(u.logged(t), "the service manager has a socket open") {
+		t.Error("a socket is not used")
+	}
+}
+
+// What cannot take clients is refused, by the name of its unit.
+func TestUnusableSocketsOfTheServiceManager(t *testing.T) {
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	ln := testkit.Listen(t).(*net.TCPListener)
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	plain, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	path := filepath.Join(t.TempDir(), "datagram")
+	datagram, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer datagram.Close()
+	const unit = "socket portico.socket of the service manager: "
+	const why = " accepts no connections: its unit needs ListenStream= and Accept=no"
+	given := make(activated)
+	if err := given.add(fileOf(t, ln)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		file *os.File
+		want string
+	}{
+		{fileOf(t, udp.(*net.UDPConn)), unit + udp.LocalAddr().String() + why},
+		{fileOf(t, client.(*net.TCPConn)), unit + client.LocalAddr().String() + why},
+		{fileOf(t, datagram), unit + path + why},
+		{plain, unit + "socket operation on non-socket"},
+		{fileOf(t, ln), unit + "another one has " + ln.Addr().String() + " too"},
+	} {
+		fd, err := syscall.Dup(int(c.file.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := given.add(os.NewFile(uintptr(fd), "portico.socket")); err == nil || err.Error() != c.want {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
 }
 
 // A front end that starts again does not need the service manager to close its socket.
@@ -51,16 +154,40 @@ func TestRelistenOnTheServiceManagersSocket(t *testing.T) {
 	site.serveMail(t)
 	r := site.serve(t, site.write(t, ""))
 	l := &r.clients.listeners
-	file, err := l.open[0].socket.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	l.given = activated{l.addresses()[0].String(): file}
+	l.given = activated{l.addresses()[0].String(): fileOf(t, l.open[0].socket.(*net.TCPListener))}
 	if err := l.relisten(); err != nil {
 		t.Error(err)
 	}
 	r.signIn(t).Command("b", "LOGOUT")
+}
+
+// The service manager does not close its sockets, so no other listener can have their port.
+func TestOverlapWithASocketOfTheServiceManager(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, "health: {config_watch: 0s}\n"))
+	l := &r.clients.listeners
+	given := l.addresses()[0].String()
+	l.given = activated{given: fileOf(t, l.open[0].socket.(*net.TCPListener))}
+	everywhere := strings.Replace(given, "127.0.0.1", "0.0.0.0", 1)
+	site.replace(t, "127.0.0.1:0", everywhere)
+	want := "the service manager has " + given + " open; change its socket unit and restart Portico"
+	if err := r.reload(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	testkit.Dial(t, given, nil).Expect("* OK *")
+	site.replace(t, everywhere, "127.0.0.1:0")
+	if err := r.reload(); err != nil {
+		t.Error(err)
+	}
+	site.replace(t, `{address: "127.0.0.1:0", tls: starttls}, `, "")
+	if err := r.reload(); err != nil {
+		t.Error(err)
+	}
+	if got := r.log.String(); strings.Count(got, "the service manager has a socket open") != 1 {
+		t.Error("nothing is said of the socket that no listener has any more")
+	}
 }
 
 // listensOn returns a listening socket that this process does not accept from.
@@ -71,7 +198,13 @@ func listensOn(t *testing.T, address string) *os.File {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	file, err := ln.(*net.TCPListener).File()
+	return fileOf(t, ln.(*net.TCPListener))
+}
+
+// fileOf returns another descriptor of a socket.
+func fileOf(t *testing.T, socket interface{ File() (*os.File, error) }) *os.File {
+	t.Helper()
+	file, err := socket.File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,9 +227,11 @@ func TestWhoseSocketItIs(t *testing.T) {
 		for _, address := range c.listeners {
 			wanted = append(wanted, configs.Listener{Address: address})
 		}
-		unused := given.unused(wanted)
-		slices.Sort(unused)
-		if got := strings.Join(unused, " "); got != c.unused {
+		left := maps.Clone(given)
+		for _, one := range wanted {
+			delete(left, listensAt(networkOf(one.Address, wanted), one.Address))
+		}
+		if got := strings.Join(slices.Sorted(maps.Keys(left)), " "); got != c.unused {
 			t.Errorf("%v: unused %q, want %q", c.listeners, got, c.unused)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"portico/configs"
 	"portico/fleet"
 	"portico/health/admin"
 	"portico/health/console"
@@ -39,36 +40,55 @@ func (s *service) startAPI() (err error) {
 	if err != nil {
 		return err
 	}
-	names := make(listenerNames)
-	if address := config.Admin.Address; address != "" {
-		name := names.next(kindHTTP, address)
-		ln, err := s.previous.listener(name, adoptTCP, func() (net.Listener, error) {
-			return admin.ListenTCP(context.Background(), address, access)
-		})
-		if err != nil {
-			return fmt.Errorf("admin.address %s: %w", address, err)
-		}
-		s.api.address = ln.Addr()
-		s.api.open = append(s.api.open, openAPI{ln, name})
-	}
-	if path := config.Admin.Socket; path != "" {
-		name := names.next(kindSocket, path)
-		ln, err := s.previous.listener(name,
-			func(file *os.File) (net.Listener, error) { return admin.AdoptUnix(file, path) },
-			func() (net.Listener, error) {
-				return admin.ListenUnix(context.Background(), path, config.Admin.SocketGroup)
-			})
-		if err != nil {
-			s.api.abandon()
-			return fmt.Errorf("admin.socket: %w", err)
-		}
-		s.api.open = append(s.api.open, openAPI{ln, name})
+	if err := s.openHTTP(config, access); err != nil {
+		s.api.abandon()
+		return err
 	}
 	for _, open := range s.api.open {
 		s.serveAPI(open.Listener)
 	}
 	return nil
 }
+
+// openHTTP opens the address and the socket of HTTP, or takes them from the service manager or the process before.
+func (s *service) openHTTP(config *configs.Config, access admin.Access) error {
+	address, path, names := config.Admin.Address, config.Admin.Socket, make(listenerNames)
+	byAddress, bySocket := names.next(kindHTTP, address), names.next(kindSocket, path)
+	if address != "" {
+		leaving := s.previous.leaving(append(imapNames(config.Listeners), byAddress, bySocket))
+		ln, err := s.previous.listener(byAddress, adoptTCP, func() (net.Listener, error) {
+			if file := s.given().at("tcp", address); file != nil {
+				return net.FileListener(file)
+			}
+			return leaving.beside(net.ListenConfig{}, func(lc *net.ListenConfig) (net.Listener, error) {
+				return admin.ListenTCP(context.Background(), lc, address, access)
+			})
+		})
+		if err != nil {
+			return fmt.Errorf("admin.address %s: %w", address, err)
+		}
+		s.api.address = ln.Addr()
+		s.api.open = append(s.api.open, openAPI{ln, byAddress})
+	}
+	if path != "" {
+		ln, err := s.previous.listener(bySocket,
+			func(file *os.File) (net.Listener, error) { return admin.AdoptUnix(file, path) },
+			func() (net.Listener, error) {
+				if file := s.given()[path]; file != nil {
+					return admin.ShareUnix(file, path)
+				}
+				return admin.ListenUnix(context.Background(), path, config.Admin.SocketGroup)
+			})
+		if err != nil {
+			return fmt.Errorf("admin.socket: %w", err)
+		}
+		s.api.open = append(s.api.open, openAPI{ln, bySocket})
+	}
+	return nil
+}
+
+// given are the sockets of the service manager.
+func (s *service) given() activated { return s.clients.listeners.given }
 
 // own has this process remove the socket in the end.
 func (a *apiServer) own() { a.removeSockets(true) }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -36,6 +36,7 @@ type listeners struct {
 type openListener struct {
 	configs.Listener
 	name    string       // by which another configuration, or another process, finds its socket
+	network string       // see networkOf
 	address net.Addr     // as opened
 	serving atomic.Int32 // whether it takes clients
 	socket  net.Listener // nil if it could not be opened again
@@ -47,6 +48,14 @@ type listenerChange struct {
 	made []*openListener // those of next that are new
 }
 
+// replaces says whether a new listener has the port of one of before. Both cannot go on: which of them gets a client
+// would depend on how the client connects.
+func (c *listenerChange) replaces(before *openListener) bool {
+	return slices.ContainsFunc(c.made, func(made *openListener) bool {
+		return overlap(made.address.String(), before.address.String())
+	})
+}
+
 // abandon closes what was opened for a change that is not made.
 func (c *listenerChange) abandon() {
 	for _, l := range c.made {
@@ -55,27 +64,26 @@ func (c *listenerChange) abandon() {
 }
 
 // prepare opens the listeners that another configuration has and this one lacks, or none. A listener with the same
-// address and other options shares the socket, so that no client is refused meanwhile.
+// address and other options shares the socket, so that no client is refused meanwhile. previous is nil but for a start
+// in place of another process.
 func (l *listeners) prepare(wanted []configs.Listener, previous *takeover) (*listenerChange, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, address := range l.given.unused(wanted) {
-		l.log.Warn().Str("address", address).Msg("the service manager has a socket open that is no listener's")
-	}
-	change, names := &listenerChange{}, make(listenerNames)
+	change, names := &listenerChange{}, imapNames(wanted)
+	leaving := append(l.leaving(names), previous.leaving(names)...)
 	for i, listener := range wanted {
-		next := &openListener{Listener: listener, name: names.next(kindIMAP, listener.Address)}
-		same := l.named(next.name)
+		same := l.named(names[i])
 		if same != nil && same.Listener == listener {
 			change.next = append(change.next, same)
 			continue
 		}
+		next := &openListener{Listener: listener, name: names[i], network: networkOf(listener.Address, wanted)}
 		var err error
 		if same != nil && same.socket != nil {
 			next.socket, err = shared(same.socket)
 		} else {
 			next.socket, err = previous.listener(next.name, adoptTCP, func() (net.Listener, error) {
-				return l.given.listen(listener.Address, wanted)
+				return l.given.listen(next.network, listener.Address, leaving)
 			})
 		}
 		if err != nil {
@@ -86,6 +94,18 @@ func (l *listeners) prepare(wanted []configs.Listener, previous *takeover) (*lis
 		change.next, change.made = append(change.next, next), append(change.made, next)
 	}
 	return change, nil
+}
+
+// leaving are the sockets that a configuration with other names of listeners does not need. The service manager keeps
+// its own ones open. The caller holds mu.
+func (l *listeners) leaving(names []string) (all sockets) {
+	for _, one := range slices.Concat(l.open, l.others) {
+		socket, ok := one.socket.(syscall.Conn)
+		if ok && !slices.Contains(names, one.name) && !l.given.has(one.address) {
+			all = append(all, socket)
+		}
+	}
+	return all
 }
 
 // named returns the listener of a name, nil if there is none. The caller holds mu.
@@ -108,7 +128,7 @@ func shared(ln net.Listener) (net.Listener, error) {
 }
 
 // use lets clients in by the listeners of a change. Those that the change does not have stay until closeOthers, but
-// for those whose socket it shares.
+// for those whose socket or port a new one takes.
 func (l *listeners) use(change *listenerChange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,6 +148,8 @@ func (l *listeners) use(change *listenerChange) {
 		case next == one:
 		case next != nil:
 			l.stop(one)
+		case change.replaces(one):
+			l.leave(one)
 		default:
 			l.others = append(l.others, one)
 		}
@@ -139,10 +161,23 @@ func (l *listeners) closeOthers() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, one := range l.others {
-		l.log.Info().Stringer("address", one.address).Msg("listener closed")
-		l.stop(one)
+		l.leave(one)
 	}
 	l.others = nil
+}
+
+// leave stops accepting by a listener that the configuration in force does not have. The caller holds mu.
+func (l *listeners) leave(one *openListener) {
+	l.log.Info().Stringer("address", one.address).Msg("listener closed")
+	l.stop(one)
+	if l.given.has(one.address) {
+		l.tellUnused(one.address.String())
+	}
+}
+
+// tellUnused warns of a socket of the service manager: clients that connect to it wait, and nobody answers.
+func (l *listeners) tellUnused(address string) {
+	l.log.Warn().Str("address", address).Msg("the service manager has a socket open that is no listener's")
 }
 
 // stop stops accepting by a listener. The caller holds mu.
@@ -231,11 +266,7 @@ func (l *listeners) relisten() error {
 
 // reopen opens one listener where it was. The caller holds mu.
 func (l *listeners) reopen(one *openListener) error {
-	var all []configs.Listener
-	for _, other := range l.open {
-		all = append(all, other.Listener)
-	}
-	socket, err := l.given.listen(one.address.String(), all)
+	socket, err := l.given.listen(one.network, one.address.String(), nil)
 	if err != nil {
 		return err
 	}
@@ -286,32 +317,4 @@ func (l *listeners) ready() error {
 		return fmt.Errorf("%d of %d are open", open, len(all))
 	}
 	return nil
-}
-
-// listenTCP opens one of the listeners. Go sets no keep-alives: the relay does, in its own time. What is accepted
-// inherits that small writes are not delayed.
-func listenTCP(address string, all []configs.Listener) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAlive: -1, Control: noDelay}
-	return lc.Listen(context.Background(), networkOf(address, all), address)
-}
-
-// networkOf says which kinds of addresses to listen for. 0.0.0.0 is IPv4 alone, though Go would take it for both. [::]
-// is both, unless 0.0.0.0 has the same port: then each takes its own.
-func networkOf(address string, all []configs.Listener) string {
-	host, port, _ := net.SplitHostPort(address)
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case err != nil:
-		return "tcp"
-	case ip.Is4():
-		return "tcp4"
-	case !ip.IsUnspecified():
-		return "tcp6"
-	}
-	for _, other := range all {
-		if other.Address == net.JoinHostPort("0.0.0.0", port) {
-			return "tcp6"
-		}
-	}
-	return "tcp"
 }

@@ -136,6 +136,7 @@ func (s *service) start() (err error) {
 	if err := s.listen(); err != nil {
 		return err
 	}
+	s.tellUnused()
 	s.monitoring.plan()
 	s.followStates()
 	return nil
@@ -228,6 +229,17 @@ func (s *service) listen() error {
 	listeners.serve(s.clients.server)
 	s.background.runOwned(listeners.keep)
 	return nil
+}
+
+// tellUnused warns of sockets of the service manager that neither clients nor HTTP have.
+func (s *service) tellUnused() {
+	open := s.clients.listeners.addresses()
+	for _, one := range s.api.open {
+		open = append(open, one.Addr())
+	}
+	for _, address := range s.given().unused(open) {
+		s.clients.listeners.tellUnused(address)
+	}
 }
 
 // restartFrontEnd builds listeners and sign-in again from the configuration in force. It reads certificates and keys

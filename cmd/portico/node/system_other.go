@@ -18,6 +18,12 @@ func descriptorLeft() error { return nil }
 // noDelay does nothing: what is accepted gets it from the Go library.
 func noDelay(_, _ string, _ syscall.RawConn) error { return nil }
 
+// sharePort does nothing: the port is in use for the next one.
+func sharePort(syscall.RawConn, bool) {}
+
+// checkAccepts knows of no sockets that were given.
+func checkAccepts(syscall.RawConn) error { return nil }
+
 func reloadingState() string { return daemon.SdNotifyReloading }
 
 // identityOf knows nobody's.

@@ -3,7 +3,9 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
 	"os"
 	"syscall"
 
@@ -40,6 +42,49 @@ func descriptorLeft() error {
 // noDelay sets TCP_NODELAY on a socket that is about to listen.
 func noDelay(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) })
+}
+
+// sharePort sets whether sockets of the same user may listen to the same port. If the system refuses, the port is in
+// use for the next one.
+func sharePort(c syscall.RawConn, share bool) {
+	value := 0
+	if share {
+		value = 1
+	}
+	c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, value) })
+}
+
+// checkAccepts returns why a descriptor is no socket that accepts connections.
+func checkAccepts(c syscall.RawConn) (err error) {
+	failed := c.Control(func(fd uintptr) {
+		kind, no := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+		if no != nil {
+			err = no
+			return
+		}
+		accepts, no := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		if no != nil || kind != unix.SOCK_STREAM || accepts == 0 {
+			err = fmt.Errorf("%s accepts no connections: its unit needs ListenStream= and Accept=no", localAddress(fd))
+		}
+	})
+	return cmp.Or(failed, err)
+}
+
+// localAddress is a socket's address in words.
+func localAddress(fd uintptr) string {
+	address, err := unix.Getsockname(int(fd))
+	if err != nil {
+		return err.Error()
+	}
+	switch a := address.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port)).String()
+	case *unix.SockaddrUnix:
+		return a.Name
+	}
+	return fmt.Sprintf("%T", address)
 }
 
 // reloadingState carries the time, by which systemd (Type=notify-reload) tells this reload from earlier ones.

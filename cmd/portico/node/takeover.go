@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -147,6 +148,20 @@ func (t *takeover) listener(name string, adopt func(*os.File) (net.Listener, err
 	return adopt(file)
 }
 
+// leaving are the other process's sockets that a configuration does not ask for by these names. It closes them as soon
+// as this one takes clients.
+func (t *takeover) leaving(names []string) (all sockets) {
+	if t == nil {
+		return nil
+	}
+	for name, file := range t.listeners {
+		if !slices.Contains(names, name) {
+			all = append(all, file)
+		}
+	}
+	return all
+}
+
 // adoptTCP makes a listener of a descriptor, which it owns.
 func adoptTCP(file *os.File) (net.Listener, error) {
 	defer file.Close()
@@ -183,9 +198,23 @@ func (n listenerNames) next(kind, address string) string {
 
 const (
 	kindIMAP   = "imap"
+	kindIMAP6  = "imap6" // [::] for IPv6 alone, because another listener has IPv4; see networkOf
 	kindHTTP   = "http"
 	kindSocket = "socket"
 )
+
+// imapNames names the listeners of a configuration, in its order.
+func imapNames(wanted []configs.Listener) (all []string) {
+	names := make(listenerNames)
+	for _, one := range wanted {
+		kind := kindIMAP
+		if networkOf(one.Address, wanted) != networkOf(one.Address, nil) {
+			kind = kindIMAP6
+		}
+		all = append(all, names.next(kind, one.Address))
+	}
+	return all
+}
 
 // proveTime bounds the proof that a process works before it takes clients in place of another one.
 const proveTime = 10 * time.Second
@@ -197,7 +226,7 @@ func (s *service) prove(ctx context.Context) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	ln, err := listenTCP("127.0.0.1:0", nil)
+	ln, err := listenTCP("tcp4", "127.0.0.1:0", nil)
 	if err != nil {
 		return err
 	}

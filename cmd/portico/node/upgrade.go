@@ -195,12 +195,12 @@ func (s *service) openListeners() (names []string, files []syscall.Conn) {
 		names, files = append(names, naming.next(kindActivated, address)), append(files, file)
 	}
 	for _, listener := range imap.open {
-		if file, ok := listener.socket.(syscall.Conn); ok {
+		if file, ok := listener.socket.(syscall.Conn); ok && !imap.given.has(listener.address) {
 			names, files = append(names, listener.name), append(files, file)
 		}
 	}
 	for _, open := range s.api.open {
-		if file, ok := open.Listener.(syscall.Conn); ok {
+		if file, ok := open.Listener.(syscall.Conn); ok && !imap.given.has(open.Addr()) {
 			names, files = append(names, open.name), append(files, file)
 		}
 	}
