@@ -103,27 +103,28 @@ func (s *service) upgrade(ctx context.Context, program string, drain time.Durati
 			return made, err
 		}
 	}
+	undo := func(resume func()) {
+		if err != nil {
+			resume()
+		}
+	}
 	resumeApplies, err := s.applies.pause()
 	if err != nil {
 		return made, err
 	}
-	defer func() {
-		if err != nil {
-			resumeApplies()
-		}
-	}()
+	defer undo(resumeApplies)
 	done, err := s.config.change(ctx) // nothing changes meanwhile
 	if err != nil {
 		return made, err
 	}
 	defer done()
-	resume, err := s.moves.underWay.pause()
+	resumeMoves, err := s.moves.underWay.pause()
 	if err != nil {
 		return made, err
 	}
+	defer undo(resumeMoves)
 	next, err := s.upgrades.begin(program, s.config.path)
 	if err != nil {
-		resume()
 		return made, err
 	}
 	s.log.Warn().Str("program", program).Int("process", next.PID).Stringer("drain", drain).Msg("upgrade started")
@@ -133,7 +134,6 @@ func (s *service) upgrade(ctx context.Context, program string, drain time.Durati
 		defer s.upgrades.fail()
 		next.Kill()
 		s.takeBack(left)
-		resume()
 		s.log.Error().Err(err).Msg("upgrade failed: this process goes on")
 		return made, admin.Of(admin.KindFailed, fmt.Errorf("the other process did not take over, this one goes on: %w",
 			err))
