@@ -64,7 +64,7 @@ status is 2 too, and portico config history shows the result.`,
 			return err
 		}
 		if api.forPeople() {
-			api.note("checking the configuration, and running the probes once before it is in force")
+			api.note("checking the configuration, and running the probes once before anything changes")
 		}
 		return api.applied(cmd, c, history, admin.PathConfigApply, candidate)
 	}

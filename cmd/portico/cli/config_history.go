@@ -79,10 +79,8 @@ func (a *apiCommand) running(cmd *cobra.Command) (int, error) {
 	if err := a.get(cmd.Context(), admin.PathConfigHistory, &all); err != nil {
 		return 0, err
 	}
-	for _, r := range all {
-		if r.InForce {
-			return r.Number, nil
-		}
+	if number := numberInForce(all); number != 0 {
+		return number, nil
 	}
 	return 0, errors.New("the running configuration could not be kept: see Portico's log")
 }

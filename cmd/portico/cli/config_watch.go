@@ -33,20 +33,24 @@ func (a *apiCommand) configHistory(ctx context.Context) (*client.Client, []admin
 // noteRollback says which configuration a rollback goes to, and returns its number. If that is 0, Portico says why
 // there is none.
 func (a *apiCommand) noteRollback(history []admin.ConfigRecord, number int) int {
-	from := 0
-	for _, r := range history {
-		if r.InForce {
-			from = r.Number
-		}
-	}
 	for _, r := range history {
 		if number == 0 && r.Rollback || number == r.Number {
-			a.note("going back from configuration %d to configuration %d of %s (who: %s; from: %s)", from, r.Number,
-				table.Time(r.Time), r.Who, r.From)
+			a.note("going back from configuration %d to configuration %d of %s (who: %s; from: %s)",
+				numberInForce(history), r.Number, table.Time(r.Time), r.Who, r.From)
 			return r.Number
 		}
 	}
 	return number
+}
+
+// numberInForce is the number of the configuration in force, 0 if it is not in the list.
+func numberInForce(all []admin.ConfigRecord) int {
+	for _, r := range all {
+		if r.InForce {
+			return r.Number
+		}
+	}
+	return 0
 }
 
 // applied sends a request that puts a configuration in force, and prints which one is. history is from before it.
@@ -71,6 +75,9 @@ func (a *apiCommand) applied(cmd *cobra.Command, c *client.Client, history []adm
 	}
 	if err := a.print(cmd, made, recordTable(made)); err != nil {
 		return err
+	}
+	if made.Number != 0 && made.Number == numberInForce(history) && a.forPeople() {
+		a.note("configuration %d was in force already: only certificates, keys and tokens were read again", made.Number)
 	}
 	if len(made.Restart) > 0 {
 		a.note("these keys need portico service upgrade: %s", strings.Join(made.Restart, ", "))

@@ -121,7 +121,7 @@ func TestBadConfigurationAtNight(t *testing.T) {
 	}
 	wantSaid(t, cli.StatusBad, "config diff", "directory.sources[0].http.urls")
 	w.put(t, "portico.yaml", string(good))
-	wantSaid(t, cli.StatusFine, "config apply", "started")
+	wantSaid(t, cli.StatusFine, "config apply", "configuration 1 was in force already")
 	wantSaid(t, cli.StatusFine, "config diff", "Nothing differs")
 }
 
