@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"portico/backend/move"
 	"portico/configs/store"
 )
 
@@ -35,38 +36,60 @@ type MoveOptions struct {
 // it fails later, the database is suspended: it admits no users until it is moved again. A second move of the same
 // database waits for the first. If ctx ends, the move stops at once.
 func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOptions) (err error) {
-	d, err := m.takeTurn(ctx, name)
+	m.mu.Lock()
+	d := m.databases[name]
+	m.mu.Unlock()
+	if d == nil {
+		return fmt.Errorf("database %s: %w", name, ErrUnknownName)
+	}
+	of, err := m.records.Begin(ctx, name)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("wait for another move of the database: %w", err)
+		}
 		return fmt.Errorf("database %s: %w", name, err)
 	}
-	defer func() { <-d.turn }()
-	basis, quiet, err := m.beginMove(name, d, server, o)
+	defer of.End()
+	defer m.settle(ctx, d, of)
+	hook, quiet, err := m.beginMove(name, d, server, o)
 	if quiet == nil {
 		return err
 	}
-	defer func() {
-		if errors.Is(err, ErrMovedMeanwhile) { // Run may not have seen it yet; if that fails, Run follows later
-			_ = errors.Join(m.stored.active.Refresh(ctx), m.stored.moving.Refresh(ctx))
-		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		d.to = ""
-		if !m.movedElsewhere(name, d) { // else sign-ins stay held until that is followed
-			d.resume()
-		}
-		m.wakeFollower()
-	}()
-	if err := waitForSignIns(ctx, quiet); err != nil {
+	if err := m.empty(ctx, name, server, of, quiet, o.End); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
-	o.End(name)
 	if err := m.leave(ctx, name, d.active, server, o); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
-	if err := m.activate(ctx, name, d, basis, server); err != nil {
+	if err := m.activate(ctx, name, d, of, hook, server); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	return nil
+}
+
+// empty returns when nobody is in to a database any more, here and at other members.
+func (m *ActiveManager) empty(ctx context.Context, name, server string, of *move.Move, quiet <-chan struct{},
+	end func(database string)) error {
+	if err := of.Close(ctx, server); err != nil {
+		return err
+	}
+	if err := waitForSignIns(ctx, quiet); err != nil {
+		return err
+	}
+	end(name)
+	return of.Agree(ctx)
+}
+
+// settle lets users in after a move as its record says. If another writer has changed that, they stay held until it is
+// followed.
+func (m *ActiveManager) settle(ctx context.Context, d *database, of *move.Move) {
+	ours := of.Settle(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d.to = ""; ours {
+		d.take(of.Record())
+		d.resume()
+	}
 }
 
 // leave marks the old copy as Failed, if its mail cannot be read.
@@ -94,40 +117,14 @@ func (m *ActiveManager) moves(name, server string) bool {
 		(d.active != server || len(d.suspended) > 0)
 }
 
-// takeTurn waits until no other move of a database is in progress. The caller must give the turn back.
-func (m *ActiveManager) takeTurn(ctx context.Context, name string) (*database, error) {
-	m.mu.Lock()
-	d := m.databases[name]
-	m.mu.Unlock()
-	if d == nil {
-		return nil, ErrUnknownName
-	}
-	select {
-	case d.turn <- struct{}{}:
-		return d, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for another move of the database: %w", context.Cause(ctx))
-	}
-}
-
 // settled waits until no move of a database is in progress, and returns its copies.
 func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, error) {
-	d, err := m.takeTurn(ctx, name)
-	if err != nil {
-		return nil, err
+	if err := m.records.Settled(ctx, name); err != nil {
+		return nil, fmt.Errorf("wait for another move of the database: %w", err)
 	}
-	defer func() { <-d.turn }()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.copiesOf(name), nil
-}
-
-// moveBasis has the store's entries and the hook as they were when a move began. If another writer changes the entries
-// meanwhile, the move fails.
-type moveBasis struct {
-	active store.Item[string]
-	moving store.Item[[]string]
-	hook   Hook
 }
 
 // meanwhile is an error of a change, with words for one that another writer has made first.
@@ -140,89 +137,79 @@ func meanwhile(err error) error {
 
 // activate changes the active copy, with the database's hook if it has one. Only the holder of the database's turn
 // changes d's active copy and the copies that it is suspended between, so the caller can read them without the mutex.
-func (m *ActiveManager) activate(ctx context.Context, name string, d *database, basis moveBasis, server string) error {
+func (m *ActiveManager) activate(ctx context.Context, name string, d *database, of *move.Move, hook Hook,
+	server string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	if m.Blocked(server) { // since the move began
 		return fmt.Errorf("mailbox server %s: %w", server, ErrBlocked)
 	}
-	if basis.hook != nil {
-		if err := m.runHook(ctx, name, d, &basis, server); err != nil {
+	if hook != nil {
+		if err := m.runHook(ctx, name, d, of, hook, server); err != nil {
 			return err
 		}
 	}
-	ctx = context.WithoutCancel(ctx) // the storage has switched: the store has to follow
-	basis.active.Value = server
-	if _, err := m.stored.active.Put(ctx, basis.active); err != nil {
-		return meanwhile(err)
+	if err := of.Open(context.WithoutCancel(ctx), server); err != nil { // the storage has switched
+		return err
 	}
-	m.mu.Lock()
-	d.active = server // also if what follows fails: it is stored, and no other writer's move
-	m.mu.Unlock()
-	if err := m.stored.moving.Remove(ctx, basis.moving); err != nil {
-		return meanwhile(err)
-	}
-	m.suspend(d, nil)
+	m.take(d, of.Record())
 	return nil
 }
 
 // runHook switches the storage of a database. From the first call of the hook on, the database is suspended between
 // the servers where it may be active.
-func (m *ActiveManager) runHook(ctx context.Context, name string, d *database, basis *moveBasis,
-	server string) (err error) {
+func (m *ActiveManager) runHook(ctx context.Context, name string, d *database, of *move.Move, hook Hook,
+	server string) error {
 	between := d.suspended
 	for _, at := range []string{d.active, server} {
 		if !slices.Contains(between, at) {
 			between = append(between[:len(between):len(between)], at)
 		}
 	}
-	basis.moving.Value = between
-	if basis.moving, err = m.stored.moving.Put(ctx, basis.moving); err != nil {
-		return meanwhile(err)
+	if err := of.Suspend(ctx, between); err != nil {
+		return err
 	}
-	m.suspend(d, between)
+	m.take(d, of.Record())
 	for _, at := range between {
 		if at == server {
 			continue
 		}
-		if err := basis.hook.Deactivate(ctx, name, at, server); err != nil {
+		if err := hook.Deactivate(ctx, name, at, server); err != nil {
 			return fmt.Errorf("%w: deactivate the copy on %s: %w", ErrSuspended, at, err)
 		}
 	}
-	if err := basis.hook.Activate(ctx, name, d.active, server); err != nil {
+	if err := hook.Activate(ctx, name, d.active, server); err != nil {
 		return fmt.Errorf("%w: activate the copy on %s: %w", ErrSuspended, server, err)
 	}
 	return nil
 }
 
-func (m *ActiveManager) suspend(d *database, between []string) {
+// take makes a database do what its record says.
+func (m *ActiveManager) take(d *database, r move.Record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d.suspended = between
+	d.take(r)
 }
 
 // beginMove checks a move and holds the database's sign-ins. quiet is nil if there is nothing to do.
-func (m *ActiveManager) beginMove(name string, d *database, server string, o MoveOptions) (basis moveBasis,
+func (m *ActiveManager) beginMove(name string, d *database, server string, o MoveOptions) (hook Hook,
 	quiet chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.movedElsewhere(name, d): // Run is about to follow
-		return basis, nil, fmt.Errorf("database %s: %w: %w", name, ErrMovedMeanwhile, store.ErrConflict)
 	case !d.configured:
-		return basis, nil, fmt.Errorf("database %s: %w", name, ErrUnknownName)
+		return nil, nil, fmt.Errorf("database %s: %w", name, ErrUnknownName)
 	case !slices.Contains(d.copies, server):
-		return basis, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrNoCopy)
+		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrNoCopy)
 	case o.from != "" && o.from != d.active:
-		return basis, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, d.active, ErrElsewhere)
+		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, d.active, ErrElsewhere)
 	case d.active == server && len(d.suspended) == 0:
-		return basis, nil, nil
+		return nil, nil, nil
 	case len(m.blocked[server]) > 0:
-		return basis, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrBlocked)
+		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrBlocked)
 	}
 	d.to = server
 	m.endExchanges(func(x *saslExchange) bool { return x.database == name })
-	basis = moveBasis{m.stored.active.Item(name), m.stored.moving.Item(name), d.hook}
-	return basis, d.signinHold.hold(), nil
+	return d.hook, d.signinHold.hold(), nil
 }

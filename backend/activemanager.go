@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"portico/backend/move"
 	"portico/configs/store"
 )
 
@@ -20,8 +21,9 @@ import (
 // While a database moves, its new sign-ins are held (see lease), and the move waits for those in progress. So no user
 // is on two copies. Databases move independently. Only another move of the same database waits for a move.
 type ActiveManager struct {
-	stored storedState
-	behind chan struct{} // holds a token while Run has to look
+	records *move.Table // where databases are active, and their moves
+	stored  storedState
+	behind  chan struct{} // holds a token while Run has to look for users who were moved
 
 	configuring sync.Mutex // one Configure at a time; taken before mu
 
@@ -41,20 +43,29 @@ type ActiveManager struct {
 // in progress. The manager's mutex guards its fields.
 type database struct {
 	signinHold
-	turn chan struct{} // has a token while somebody moves the database
-
 	configured bool     // the configuration has it
 	copies     []string // never changed in place
 	hook       Hook     // nil for none
 	active     string
-	to         string   // where it moves at present by this process, or ""
-	followed   bool     // somebody is about to follow a move by another writer
 	suspended  []string // after a move that has failed: the servers that it was between, and nobody may be let in
+	to         string   // where it moves at present by this process, or ""
+	told       bool     // that another writer is moving it
 }
 
 // lost says that the configuration has no copy on the server where the database is active. The database admits no
 // users until it is moved.
 func (d *database) lost() bool { return !slices.Contains(d.copies, d.active) }
+
+// record is what the database's record says if this process does the same.
+func (d *database) record() move.Record {
+	if len(d.suspended) > 0 {
+		return move.Record{Phase: move.Suspended, At: d.active, Between: d.suspended}
+	}
+	return move.OpenAt(d.active)
+}
+
+// take makes the database do what a record says, or said before it closed.
+func (d *database) take(r move.Record) { d.active, d.suspended = r.At, r.Between }
 
 // Reasons why a change is refused; use errors.Is.
 var (
@@ -66,17 +77,39 @@ var (
 	ErrNoAnswer    = errors.New("the mailbox server does not answer")
 	ErrElsewhere   = errors.New("the database is now active on another server")
 	// ErrMovedMeanwhile says that another writer of the store moves the same; it comes with store.ErrConflict.
-	ErrMovedMeanwhile = errors.New("another writer of the store has changed that meanwhile")
+	ErrMovedMeanwhile = move.ErrMeanwhile
 )
 
-// NewActiveManager reads the store and returns a manager. It knows no database before Configure. failed is told which
-// entries of the store cannot be read, now and later; nil tells nobody.
-func NewActiveManager(ctx context.Context, s store.Store, failed func(error)) (*ActiveManager, error) {
+// NewActiveManager reads the store and returns a manager. It knows no database before Configure. members have to agree
+// on the moves of databases; nil says that only this process lets users in. failed is told which entries of the store
+// cannot be read, now and later; nil tells nobody.
+func NewActiveManager(ctx context.Context, s store.Store, members *move.Members,
+	failed func(error)) (*ActiveManager, error) {
 	m := &ActiveManager{
 		behind: make(chan struct{}, 1), databases: make(map[string]*database), users: make(map[string]*signinHold),
 		exchanges: make(map[*saslExchange]struct{}), usersElsewhere: make(map[string]bool),
 	}
+	if err := joinMoving(ctx, s); err != nil {
+		return nil, err
+	}
+	var err error
+	m.records, err = move.NewTable(ctx, s, activeKey,
+		move.Options{State: m.record, Members: members, Failed: failed})
+	if err != nil {
+		return nil, fmt.Errorf("read the active copies: %w", err)
+	}
 	return m, m.openStored(ctx, s, failed)
+}
+
+// record returns the record by which users are let in to a database.
+func (m *ActiveManager) record(name string) (move.Record, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.databases[name]
+	if d == nil || !d.configured {
+		return move.Record{}, false
+	}
+	return d.record(), true
 }
 
 // Active returns the server with the active copy of a database; ok is false if there is no such database.

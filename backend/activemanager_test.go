@@ -19,7 +19,7 @@ var twoCopies = []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}
 
 func manager(t *testing.T, s store.Store) *ActiveManager {
 	t.Helper()
-	m, err := NewActiveManager(t.Context(), s, nil)
+	m, err := NewActiveManager(t.Context(), s, nil, nil)
 	if err == nil {
 		_, err = m.Configure(t.Context(), twoCopies)
 	}

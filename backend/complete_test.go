@@ -58,7 +58,7 @@ func newTestTier(ctx context.Context, o Options) (*Tier, error) {
 
 // complete fills in what a test has left out.
 func complete(ctx context.Context, o Options) (Options, error) {
-	active, err := NewActiveManager(ctx, store.Memory(), nil)
+	active, err := NewActiveManager(ctx, store.Memory(), nil, nil)
 	if err != nil {
 		return o, err
 	}

@@ -1,12 +1,14 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"portico/backend/move"
 	"portico/configs/store"
 )
 
@@ -32,17 +34,17 @@ func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptio
 	if err != nil {
 		return nil, err
 	}
-	written, err := m.record(ctx, databases, renamed)
+	written, err := m.store(ctx, databases, renamed)
 	if err == nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		err = m.mayReplace(databases) // a move may have begun since
 	}
 	if err != nil {
-		return nil, errors.Join(err, m.unrecord(ctx, written))
+		return nil, errors.Join(err, m.unstore(ctx, written))
 	}
 	adopted := m.replace(databases, written)
-	m.wakeFollower() // for what another writer has stored meanwhile
+	m.records.Wake() // for what another writer has stored meanwhile
 	for i, a := range adopted {
 		if from := renamed[a.Database]; from != nil && from.active == a.Server {
 			adopted[i].From = from.name
@@ -67,7 +69,7 @@ func (m *ActiveManager) Preview(ctx context.Context, databases []DatabaseOptions
 
 // preview is Preview by the names from now on. The caller holds configuring.
 func (m *ActiveManager) preview(ctx context.Context, databases []DatabaseOptions) (map[string]*renaming, error) {
-	if err := errors.Join(m.stored.active.Refresh(ctx), m.stored.moving.Refresh(ctx)); err != nil {
+	if err := m.records.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("read the active copies: %w", err)
 	}
 	m.mu.Lock()
@@ -81,36 +83,32 @@ func (m *ActiveManager) preview(ctx context.Context, databases []DatabaseOptions
 // ActiveCopies returns the server with the active copy of each database, from a store.
 func ActiveCopies(ctx context.Context, s store.Store) (map[string]string, error) {
 	active := make(map[string]string)
-	items, err := texts(s, activeKey).List(ctx)
+	items, err := move.Records(s, activeKey).List(ctx)
 	for _, item := range items {
-		active[item.Name] = item.Value
+		active[item.Name] = item.Value.At
 	}
 	return active, err
 }
 
-// record stores the active copy of databases that have none in the store: of one in force the copy that is, else the
+// store stores the active copy of databases that have none in the store: of one in force the copy that is, else the
 // first. It returns the entries that it has written.
-func (m *ActiveManager) record(ctx context.Context, databases []DatabaseOptions,
-	renamed map[string]*renaming) (written []store.Item[string], err error) {
+func (m *ActiveManager) store(ctx context.Context, databases []DatabaseOptions,
+	renamed map[string]*renaming) (written []store.Item[move.Record], err error) {
 	for _, o := range databases {
-		item := m.stored.active.Item(o.Name)
-		if item.Revision != 0 {
+		if m.records.Record(o.Name).Revision != 0 {
 			continue
 		}
-		item.Value = o.Copies[0]
+		server := o.Copies[0]
 		if from := renamed[o.Name]; from != nil {
-			item.Value = from.active
+			server = from.active
 		}
 		if at, inForce := m.Active(o.Name); inForce {
-			item.Value = at
+			server = at
 		}
-		item, err = m.stored.active.Put(ctx, item)
-		if errors.Is(err, store.ErrConflict) { // another node was first
-			err = m.stored.active.Refresh(ctx)
-		} else if err == nil {
+		item, err := m.records.Create(ctx, o.Name, server)
+		if err == nil {
 			written = append(written, item)
-		}
-		if err != nil {
+		} else if !errors.Is(err, store.ErrConflict) { // else another node was first
 			return written, fmt.Errorf("database %s: store the active copy: %w", o.Name, err)
 		}
 	}
@@ -132,7 +130,7 @@ func (m *ActiveManager) renamed(databases []DatabaseOptions) map[string]*renamin
 	for name, d := range m.databases {
 		at := d.active
 		if !d.configured { // then nobody follows its moves
-			at = m.stored.active.Item(name).Value
+			at = m.records.Record(name).Value.At
 		}
 		if stays[name] || at == "" || len(d.suspended) > 0 {
 			continue
@@ -152,11 +150,11 @@ func (m *ActiveManager) renamed(databases []DatabaseOptions) map[string]*renamin
 	return renamed
 }
 
-// unrecord removes entries that record has written, after a failure.
-func (m *ActiveManager) unrecord(ctx context.Context, written []store.Item[string]) error {
+// unstore removes entries that store has written, after a failure.
+func (m *ActiveManager) unstore(ctx context.Context, written []store.Item[move.Record]) error {
 	var failures []error
 	for _, item := range written {
-		if err := m.stored.active.Remove(context.WithoutCancel(ctx), item); err != nil {
+		if err := m.records.Remove(context.WithoutCancel(ctx), item); err != nil {
 			failures = append(failures, fmt.Errorf("roll back %s: %w", activeKey+item.Name, err))
 		}
 	}
@@ -175,18 +173,20 @@ func (m *ActiveManager) mayReplace(databases []DatabaseOptions) error {
 			continue
 		}
 		after, stays := copies[name]
-		if d.to != "" && !(slices.Contains(after, d.to) && slices.Contains(after, d.active)) {
+		stored := m.records.Record(name) // another writer may have moved it just now
+		to := cmp.Or(d.to, stored.Value.To)
+		if to != "" && !(slices.Contains(after, to) && slices.Contains(after, d.active)) {
 			failures = append(failures,
 				fmt.Errorf("database %s is moving from %s to %s: try again when the move is over", name,
-					d.active, d.to))
+					d.active, to))
 			continue
 		}
 		if !stays {
 			continue // its record stays for the day when it is configured again
 		}
 		active, between := d.active, d.suspended
-		if stored := m.stored.active.Item(name); stored.Revision != 0 { // another writer may have moved it just now
-			active, between = stored.Value, m.stored.moving.Item(name).Value
+		if stored.Revision != 0 {
+			active, between = stored.Value.At, stored.Value.Between
 		}
 		for _, server := range append([]string{active}, between...) {
 			if slices.Contains(d.copies, server) && !slices.Contains(after, server) {
@@ -233,22 +233,25 @@ func (e *CopyTakenError) Error() string {
 }
 
 // replace applies databases. The caller holds mu.
-func (m *ActiveManager) replace(databases []DatabaseOptions, written []store.Item[string]) []Adopted {
+func (m *ActiveManager) replace(databases []DatabaseOptions, written []store.Item[move.Record]) []Adopted {
 	var adopted []Adopted
 	stays := make(map[string]bool, len(databases))
 	for _, o := range databases {
 		stays[o.Name] = true
 		d := m.databases[o.Name]
 		if d == nil {
-			d = &database{turn: make(chan struct{}, 1)}
+			d = &database{}
 			m.databases[o.Name] = d
 		}
 		d.copies, d.hook = slices.Clone(o.Copies), o.Hook
 		if !d.configured {
-			d.configured, d.active = true, m.stored.active.Item(o.Name).Value
-			d.suspended = m.stored.moving.Item(o.Name).Value
-			isNew := slices.ContainsFunc(written, func(item store.Item[string]) bool { return item.Name == o.Name })
-			if isNew || d.lost() {
+			r := m.records.Record(o.Name).Value
+			d.configured = true
+			if d.take(r); r.Phase == move.Closing { // for another member's move
+				d.hold()
+			}
+			isNew := func(item store.Item[move.Record]) bool { return item.Name == o.Name }
+			if slices.ContainsFunc(written, isNew) || d.lost() {
 				adopted = append(adopted, Adopted{Database: o.Name, Server: d.active, Lost: d.lost()})
 			}
 		}

@@ -21,7 +21,7 @@ func configure(t *testing.T, m *ActiveManager, copies ...string) (active string,
 
 func newManager(t *testing.T, s store.Store) *ActiveManager {
 	t.Helper()
-	m, err := NewActiveManager(t.Context(), s, nil)
+	m, err := NewActiveManager(t.Context(), s, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func (h *brokenOff) Activate(context.Context, string, string, string) error {
 
 // A database that is no longer configured has no copies to show.
 func TestCopiesOfWhatIsNoLongerConfigured(t *testing.T) {
-	m, err := NewActiveManager(t.Context(), store.Memory(), nil)
+	m, err := NewActiveManager(t.Context(), store.Memory(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"portico/backend/move"
 )
 
 // FollowOptions is what a manager does with users when another writer of the store moves their databases or them.
@@ -26,16 +28,13 @@ type FollowOptions struct {
 func (m *ActiveManager) Run(ctx context.Context, o FollowOptions) {
 	var group sync.WaitGroup
 	defer group.Wait()
-	for _, run := range []func(context.Context){m.stored.active.Run, m.stored.moving.Run, m.stored.blocked.Run,
-		m.stored.policy.Run, m.stored.movedUsers.Run, m.stored.failed.Run} {
+	group.Go(func() { m.records.Run(ctx, databaseMember{m, o}) })
+	for _, run := range []func(context.Context){m.stored.blocked.Run, m.stored.policy.Run, m.stored.movedUsers.Run,
+		m.stored.failed.Run} {
 		group.Go(func() { run(ctx) })
 	}
 	for {
-		databases, users := m.toFollow()
-		for _, name := range databases {
-			group.Go(func() { m.followMove(ctx, name, o) })
-		}
-		for _, name := range users {
+		for _, name := range m.usersToFollow() {
 			group.Go(func() { m.followUser(ctx, name, o) })
 		}
 		select {
@@ -46,74 +45,77 @@ func (m *ActiveManager) Run(ctx context.Context, o FollowOptions) {
 	}
 }
 
-// wakeFollower has Run compare the databases with the store.
-func (m *ActiveManager) wakeFollower() {
-	select {
-	case m.behind <- struct{}{}:
-	default:
-	}
-}
-
-// toFollow returns the databases and users that another writer has moved, and nobody follows yet.
-func (m *ActiveManager) toFollow() (databases, users []string) {
+// usersToFollow returns the users whom another writer has moved, and nobody follows yet.
+func (m *ActiveManager) usersToFollow() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for name, d := range m.databases {
-		if d.to == "" && !d.followed && (m.movedElsewhere(name, d) || d.signinHold.held != nil) {
-			d.followed = true
-			databases = append(databases, name)
-		}
-	}
-	users = slices.Collect(maps.Keys(m.usersElsewhere))
+	users := slices.Collect(maps.Keys(m.usersElsewhere))
 	clear(m.usersElsewhere)
-	return databases, users
+	return users
 }
 
-// movedElsewhere says whether the store has another active copy of a database, or other servers that it is between.
-// An active copy that is not in the store any more stays where it is: the next Configure writes it down. The caller
-// holds mu.
-func (m *ActiveManager) movedElsewhere(name string, d *database) bool {
-	active := m.stored.active.Item(name)
-	return d.configured && active.Revision != 0 &&
-		(active.Value != d.active || !slices.Equal(m.stored.moving.Item(name).Value, d.suspended))
+// databaseMember does here what another writer has stored of a database. Sign-ins wait while its sessions end.
+type databaseMember struct {
+	m *ActiveManager
+	o FollowOptions
 }
 
-// followMove puts in force what another writer has stored of a database. Sign-ins wait while its sessions end.
-func (m *ActiveManager) followMove(ctx context.Context, name string, o FollowOptions) {
-	d, err := m.takeTurn(ctx, name)
-	if err != nil {
-		return // ctx has ended
+var _ move.Member = databaseMember{}
+
+// Hold implements move.Member.
+func (f databaseMember) Hold(name string, because move.Record) {
+	f.m.mu.Lock()
+	d := f.m.databases[name]
+	d.hold()
+	f.m.endExchanges(func(x *saslExchange) bool { return x.database == name })
+	f.m.mu.Unlock()
+	if because.Phase != move.Closing {
+		f.tell(name, d, because)
 	}
-	defer func() {
-		<-d.turn
-		m.wakeFollower() // for what has changed meanwhile
-	}()
-	m.mu.Lock()
-	d.followed = false
-	if !m.movedElsewhere(name, d) {
-		if d.signinHold.held != nil { // by a move made here that another writer's was before
-			d.resume()
-		}
-		m.mu.Unlock()
-		return
+}
+
+// tell says that another writer has moved a database, once for each move.
+func (f databaseMember) tell(name string, d *database, r move.Record) {
+	f.m.mu.Lock()
+	told, is := d.told, d.record()
+	d.told = true
+	f.m.mu.Unlock()
+	if !told && !r.Equal(is) {
+		f.o.Moved(name, is.At, r.At, r.Phase == move.Suspended)
+		f.o.Queues.slow(r.At)
 	}
-	from, to := d.active, m.stored.active.Item(name).Value
-	d.active, d.suspended = to, m.stored.moving.Item(name).Value
-	suspended := len(d.suspended) > 0
-	m.endExchanges(func(x *saslExchange) bool { return x.database == name })
-	quiet := d.signinHold.hold()
-	m.mu.Unlock()
-	o.Moved(name, from, to, suspended)
-	o.Queues.slow(to)
-	defer func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		d.resume()
-	}()
-	if endAll(ctx, quiet, func() { o.End(name) }, func(err error) {
-		o.Failed(fmt.Errorf("database %s, moved by another writer of the store: %w", name, err))
-	}) && from != to {
-		o.Queues.sendAway(from)
+}
+
+// End implements move.Member.
+func (f databaseMember) End(ctx context.Context, name string) error {
+	f.m.mu.Lock()
+	quiet := make(chan struct{})
+	if d := f.m.databases[name]; d != nil {
+		quiet = d.quiet()
+	} else {
+		close(quiet)
+	}
+	f.m.mu.Unlock()
+	endAll(ctx, quiet, func() { f.o.End(name) }, func(err error) {
+		f.o.Failed(fmt.Errorf("database %s, moved by another writer of the store: %w", name, err))
+	})
+	return ctx.Err()
+}
+
+// Admit implements move.Member.
+func (f databaseMember) Admit(name string, by move.Record) {
+	f.m.mu.Lock()
+	d := f.m.databases[name]
+	from := d.active
+	f.m.mu.Unlock()
+	f.tell(name, d, by)
+	f.m.mu.Lock()
+	d.take(by)
+	d.told = false
+	d.resume()
+	f.m.mu.Unlock()
+	if from != by.At {
+		f.o.Queues.sendAway(from)
 	}
 }
 
@@ -170,7 +172,10 @@ func (m *ActiveManager) takeMovedUsers() {
 // userElsewhere has Run follow a user whom another writer has moved. The caller holds mu.
 func (m *ActiveManager) userElsewhere(user string) {
 	m.usersElsewhere[user] = true
-	m.wakeFollower()
+	select {
+	case m.behind <- struct{}{}:
+	default:
+	}
 }
 
 // followUser ends the sessions of a user whom another writer has moved.

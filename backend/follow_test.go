@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portico/backend/move"
 	"portico/configs/store"
 )
 
@@ -22,8 +23,11 @@ type follower struct {
 	did    []string
 }
 
-func follows(t *testing.T, s store.Store, hook Hook) *follower {
-	f := &follower{ActiveManager: managerWith(t, s, hook, "mbx1", "mbx2", "mbx3"),
+func follows(t *testing.T, s store.Store, hook Hook) *follower { return followsAs(t, s, nil, hook) }
+
+// followsAs is follows for one of several members.
+func followsAs(t *testing.T, s store.Store, members *move.Members, hook Hook) *follower {
+	f := &follower{ActiveManager: managerOf(t, s, members, hook, "mbx1", "mbx2", "mbx3"),
 		queues: NewSigninQueues(time.Now)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

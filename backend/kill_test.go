@@ -66,7 +66,7 @@ func nextTo(server string) string { return circle[(slices.Index(circle, server)+
 
 func aroundTheCircle(t *testing.T, s store.Store) *ActiveManager {
 	t.Helper()
-	m, err := NewActiveManager(t.Context(), s, nil)
+	m, err := NewActiveManager(t.Context(), s, nil, nil)
 	if err == nil {
 		_, err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: circle}})
 	}

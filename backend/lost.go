@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"portico/backend/move"
 	"portico/configs/store"
 )
 
@@ -91,7 +92,8 @@ func SuspendLost(lost []LostEntry, copies map[string][]string) map[string]string
 		for _, prefix := range []string{activeKey, movingKey} {
 			database, fits := strings.CutPrefix(l.Key, prefix)
 			if servers := copies[database]; fits && len(servers) > 0 {
-				entries[movingKey+database] = strings.Join(servers, " ")
+				entries[activeKey+database] = move.Text(move.Record{Phase: move.Suspended, At: servers[0],
+					Between: servers})
 			}
 		}
 	}

@@ -69,14 +69,19 @@ func TestUserMovedDuringAFailedMoveIsFollowed(t *testing.T) {
 	})
 }
 
-// stuckStore cannot delete entries.
+// stuckStore cannot store that a database is open on mbx2.
 type stuckStore struct{ store.Store }
 
 var errStuck = errors.New("stuck")
 
-func (stuckStore) Delete(context.Context, string, uint64) error { return errStuck }
+func (s stuckStore) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	if string(value) == "mbx2" {
+		return 0, errStuck
+	}
+	return s.Store.CompareAndSet(ctx, key, revision, value)
+}
 
-// A move that has stored the active copy and then fails is not taken for another writer's.
+// A move that has stored that the database is suspended, and then fails, is not taken for another writer's.
 func TestOwnMoveThatFailsLateIsNotFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store.Memory()

@@ -103,7 +103,7 @@ func TestPinOfAConfigurationThatFails(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		manager, err := NewActiveManager(t.Context(), active, nil)
+		manager, err := NewActiveManager(t.Context(), active, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestWhatTheStoreDoesNotTell(t *testing.T) {
 		}
 	}
 	var told []error
-	m, err := NewActiveManager(t.Context(), damaged, func(err error) { told = append(told, err) })
+	m, err := NewActiveManager(t.Context(), damaged, nil, func(err error) { told = append(told, err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestWhatTheStoreDoesNotTell(t *testing.T) {
 	}
 	closed := store.Memory()
 	closed.Close()
-	if _, err := NewActiveManager(t.Context(), closed, nil); !errors.Is(err, store.ErrClosed) {
+	if _, err := NewActiveManager(t.Context(), closed, nil, nil); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("active copies: %v", err)
 	}
 	if _, err := NewOfferedMechanisms(t.Context(), closed); !errors.Is(err, store.ErrClosed) {

@@ -67,11 +67,16 @@ func (h *signinHold) signInOver() {
 }
 
 // hold holds new sign-ins, or keeps them held. It returns a channel that is closed when no sign-in is in progress.
-func (h *signinHold) hold() (quiet chan struct{}) {
+func (h *signinHold) hold() chan struct{} {
 	if h.held == nil {
 		h.held = make(chan struct{})
 	}
-	quiet = make(chan struct{})
+	return h.quiet()
+}
+
+// quiet returns a channel that is closed when no sign-in is in progress.
+func (h *signinHold) quiet() chan struct{} {
+	quiet := make(chan struct{})
 	if h.signIns == 0 {
 		close(quiet)
 	} else {
@@ -80,9 +85,11 @@ func (h *signinHold) hold() (quiet chan struct{}) {
 	return quiet
 }
 
-// resume ends the hold.
+// resume ends the hold, if there is one.
 func (h *signinHold) resume() {
-	close(h.held)
+	if h.held != nil {
+		close(h.held)
+	}
 	h.held, h.idle = nil, nil
 }
 

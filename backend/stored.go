@@ -8,14 +8,14 @@ import (
 	"fmt"
 	"strings"
 
+	"portico/backend/move"
 	"portico/configs/store"
 )
 
 // Keys of the store. The manager follows all of them; see Run.
 const (
-	activeKey = "active/" // and a database: the mailbox server with its active copy
-	// and a database, while its copies are deactivated and activated: the mailbox servers it is between
-	movingKey    = "moving/"
+	activeKey    = "active/"  // and a database: the mailbox server with its active copy; see move.Record
+	movingKey    = "moving/"  // of earlier versions; see joinMoving
 	blockedKey   = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
 	policyKey    = "policy/"  // and a mailbox server: its policy
 	movedUserKey = "placed/"  // and a user: the database that the user was moved to
@@ -24,8 +24,6 @@ const (
 
 // storedState is what the store has of a site's copies, whoever has stored it.
 type storedState struct {
-	active     *store.Mirror[string]
-	moving     *store.Mirror[[]string]
 	blocked    *store.Mirror[[]Blocker]
 	policy     *store.Mirror[Policy]
 	movedUsers *store.Mirror[string]
@@ -36,10 +34,6 @@ type storedState struct {
 func (m *ActiveManager) openStored(ctx context.Context, s store.Store, failed func(error)) error {
 	of := &m.stored
 	return cmp.Or(
-		openMirror(ctx, &of.active, texts(s, activeKey), m.wakeFollower, failed),
-		openMirror(ctx, &of.moving, store.TextSetOf(s, movingKey, func(servers []string) string {
-			return strings.Join(servers, " ")
-		}, func(text string) ([]string, error) { return strings.Fields(text), nil }), m.wakeFollower, failed),
 		openMirror(ctx, &of.blocked, store.TextSetOf(s, blockedKey, blockersText, parseBlockers), m.takeBlocked,
 			failed),
 		openMirror(ctx, &of.policy, store.TextSetOf(s, policyKey, func(p Policy) string { return string(p) },
@@ -47,6 +41,30 @@ func (m *ActiveManager) openStored(ctx context.Context, s store.Store, failed fu
 		openMirror(ctx, &of.movedUsers, texts(s, movedUserKey), m.takeMovedUsers, failed),
 		openMirror(ctx, &of.failed, store.TextSetOf(s, failedKey, failureText, parseFailure), m.takeFailed, failed),
 	)
+}
+
+// joinMoving makes one record of the two entries that earlier versions had for a database whose move had failed: the
+// active copy, and the servers that it was between.
+func joinMoving(ctx context.Context, s store.Store) error {
+	moving, err := texts(s, movingKey).List(ctx)
+	if err != nil {
+		return fmt.Errorf("read the moves that have failed: %w", err)
+	}
+	for _, old := range moving {
+		between := strings.Fields(old.Value)
+		item, err := move.Records(s, activeKey).Get(ctx, old.Name)
+		if err == nil && item.Value.Phase != move.Suspended && len(between) > 0 {
+			item.Value = move.Record{Phase: move.Suspended, At: cmp.Or(item.Value.At, between[0]), Between: between}
+			_, err = move.Records(s, activeKey).Put(ctx, item)
+		}
+		if err == nil {
+			err = s.Delete(ctx, movingKey+old.Name, old.Revision)
+		}
+		if err != nil {
+			return fmt.Errorf("database %s: store that it is suspended: %w", old.Name, err)
+		}
+	}
+	return nil
 }
 
 // openMirror reads a set, and has changed called after that and after each change.

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"portico/backend/directory"
+	"portico/backend/move"
 	"portico/configs/store"
 )
 
@@ -53,7 +55,12 @@ func (s *storage) Activate(_ context.Context, database, from, to string) error {
 
 func managerWith(t *testing.T, s store.Store, hook Hook, copies ...string) *ActiveManager {
 	t.Helper()
-	m, err := NewActiveManager(t.Context(), s, nil)
+	return managerOf(t, s, nil, hook, copies...)
+}
+
+func managerOf(t *testing.T, s store.Store, members *move.Members, hook Hook, copies ...string) *ActiveManager {
+	t.Helper()
+	m, err := NewActiveManager(t.Context(), s, members, nil)
 	if err == nil {
 		_, err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook},
 			{Name: "db2", Copies: copies[:1]}})
@@ -119,24 +126,25 @@ func TestFailingHook(t *testing.T) {
 	}
 }
 
-// undeletable is a store that deletes nothing while it is full.
-type undeletable struct {
+// unopenable cannot store that a database is open somewhere.
+type unopenable struct {
 	store.Store
 	full bool
 }
 
-func (s *undeletable) Delete(ctx context.Context, key string, revision uint64) error {
-	if s.full {
-		return errors.New("disk full")
+func (s *unopenable) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	if s.full && !bytes.HasPrefix(value, []byte("{")) {
+		return 0, errors.New("disk full")
 	}
-	return s.Store.Delete(ctx, key, revision)
+	return s.Store.CompareAndSet(ctx, key, revision, value)
 }
 
 // A move whose end cannot be stored has failed, though the storage has switched: the database stays suspended, over a
 // restart too, and the next move frees it.
 func TestEndOfAMoveThatCannotBeStored(t *testing.T) {
-	s := &undeletable{Store: store.Memory(), full: true}
+	s := &unopenable{Store: store.Memory()}
 	m := managerWith(t, s, &storage{}, "mbx1", "mbx2")
+	s.full = true
 	if err := m.Move(t.Context(), "db1", "mbx2", nobody); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Fatal(err)
 	}
@@ -317,7 +325,7 @@ func (s says) Lookup(context.Context, directory.Query) (directory.Entry, error) 
 
 // Nothing is activated automatically where the policy forbids it; somebody who asks for it by name is obeyed.
 func TestPolicy(t *testing.T) {
-	manager, err := NewActiveManager(t.Context(), store.Memory(), nil)
+	manager, err := NewActiveManager(t.Context(), store.Memory(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

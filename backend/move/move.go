@@ -167,7 +167,7 @@ func (m *Move) Settle(ctx context.Context) (ours bool) {
 	if m.item.Value.Phase == Closing {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 		defer cancel()
-		if err := m.store(ctx, m.item.Value.before()); err != nil && !errors.Is(err, store.ErrConflict) {
+		if err := m.store(ctx, m.item.Value.Before()); err != nil && !errors.Is(err, store.ErrConflict) {
 			m.t.opt.Failed(err)
 		}
 	}

@@ -25,7 +25,7 @@ func alone(t *testing.T, s store.Store, name string) *process {
 		t.Fatal(err)
 	}
 	is := p.table.Record("db1").Value
-	p.does["db1"] = &doing{by: is.before(), held: is.Phase == Closing, kick: make(chan struct{})}
+	p.does["db1"] = &doing{by: is.Before(), held: is.Phase == Closing, kick: make(chan struct{})}
 	p.site.group.Go(func() { p.table.Run(p.ctx, p) })
 	t.Cleanup(func() { p.cancel(); p.site.group.Wait() })
 	return p

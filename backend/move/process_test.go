@@ -111,10 +111,7 @@ func (p *process) run(moves bool) {
 			table.Refresh(p.ctx)
 		}
 		is := table.Record(thing).Value
-		d := &doing{by: is, held: is.Phase == Closing, kick: make(chan struct{})}
-		if d.held {
-			d.by = is.before()
-		}
+		d := &doing{by: is.Before(), held: is.Phase == Closing, kick: make(chan struct{})}
 		p.does[thing] = d
 	}
 	close(p.ready)

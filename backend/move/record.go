@@ -37,8 +37,11 @@ func (r Record) Equal(other Record) bool {
 		slices.Equal(r.Between, other.Between)
 }
 
-// before is what a record was before it began to close.
-func (r Record) before() Record {
+// Before is what a record was before it began to close. Any other record is itself.
+func (r Record) Before() Record {
+	if r.Phase != Closing {
+		return r
+	}
 	if len(r.Between) > 0 {
 		return Record{Phase: Suspended, At: r.At, Between: r.Between}
 	}

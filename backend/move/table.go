@@ -2,6 +2,7 @@ package move
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -93,8 +94,8 @@ func (t *Table) Remove(ctx context.Context, item store.Item[Record]) error {
 // than store.ErrConflict may come after the record was stored.
 func (t *Table) put(ctx context.Context, item store.Item[Record]) (store.Item[Record], error) {
 	item, err := t.set.Put(ctx, item)
-	if err == nil {
-		err = t.records.Refresh(context.WithoutCancel(ctx)) // from memory
+	if err == nil || errors.Is(err, store.ErrConflict) {
+		err = errors.Join(err, t.records.Refresh(context.WithoutCancel(ctx))) // from memory
 	}
 	return item, err
 }
@@ -149,6 +150,15 @@ func (t *Table) give(th *thing) {
 	t.Wake()
 }
 
+// Settled waits until no move of a thing is in progress in this process.
+func (t *Table) Settled(ctx context.Context, name string) error {
+	th, err := t.take(ctx, name)
+	if err == nil {
+		t.give(th)
+	}
+	return err
+}
+
 // note changes what is known of a thing. The caller has its turn.
 func (t *Table) note(change func()) {
 	t.mu.Lock()
@@ -158,7 +168,7 @@ func (t *Table) note(change func()) {
 
 // undo opens a thing that closes where it was, or suspends it again.
 func (t *Table) undo(ctx context.Context, item store.Item[Record]) error {
-	item.Value = item.Value.before()
+	item.Value = item.Value.Before()
 	if _, err := t.put(ctx, item); err != nil {
 		return fmt.Errorf("%s%s closes, and cannot be opened again: %w", t.prefix, item.Name, err)
 	}

@@ -28,7 +28,7 @@ func newSite(t *testing.T, kept store.Store) *site {
 	t.Helper()
 	w := &site{}
 	var err error
-	if w.active, err = backend.NewActiveManager(t.Context(), kept, nil); err != nil {
+	if w.active, err = backend.NewActiveManager(t.Context(), kept, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.Set, err = Open(t.Context(), Options{

@@ -26,7 +26,7 @@ type mailboxState struct {
 // newMailboxState reads what is stored: in the site's store, and in this node's.
 func newMailboxState(ctx context.Context, site, local store.Store,
 	report func(what string, err error)) (*mailboxState, error) {
-	active, err := backend.NewActiveManager(ctx, site, func(err error) {
+	active, err := backend.NewActiveManager(ctx, site, nil, func(err error) {
 		report("stored state of databases and mailbox servers not usable", err)
 	})
 	if err != nil {

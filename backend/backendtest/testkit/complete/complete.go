@@ -22,7 +22,7 @@ import (
 // cannot take its connections.
 func Tier(t testing.TB, o backend.Options) *backend.Tier {
 	t.Helper()
-	active, err := backend.NewActiveManager(t.Context(), store.Memory(), nil)
+	active, err := backend.NewActiveManager(t.Context(), store.Memory(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
