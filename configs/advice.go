@@ -80,7 +80,7 @@ func (v *validator) fewServers() {
 		return
 	}
 	const why = "if two of the %d servers fail, Portico assumes a common cause and restarts neither: users of " +
-		"databases without a copy on another server%s stay out; with health.recovery.common_cause_percent %d, both " +
+		"databases that have no copy elsewhere%s stay out; with health.recovery.common_cause_percent %d, both " +
 		"are restarted"
 	names := ""
 	if len(out) > 0 {

@@ -41,7 +41,7 @@ func TestAdvice(t *testing.T) {
 		{"three servers without databases", three, nil},
 		{"three servers", three + databases, []string{
 			"mailbox_servers: if two of the 3 servers fail, Portico assumes a common cause and restarts neither: " +
-				"users of databases without a copy on another server, " +
+				"users of databases that have no copy elsewhere, " +
 				"for example db1, db2, stay out; with " +
 				"health.recovery.common_cause_percent 67, both are restarted",
 		}},
