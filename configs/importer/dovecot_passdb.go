@@ -2,6 +2,7 @@ package importer
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"portico/configs"
@@ -50,7 +51,8 @@ func (v *dovecot) passdb(x *directive) {
 	for _, y := range x.block {
 		switch {
 		case y.seen:
-		case y.name() == "username_filter" || y.name() == "mechanisms" || strings.HasPrefix(y.name(), "result_"):
+		case slices.Contains([]string{"username_filter", "mechanisms", "skip"}, y.name()),
+			strings.HasPrefix(y.name(), "result_"):
 			v.decide(y, "directory", "the passdb is for some sign-ins only, or another one follows it. Portico asks "+
 				"each source for each user, and the first that knows the user counts")
 		default:
@@ -124,7 +126,7 @@ func bracketed(host string) string {
 
 // towards takes over what is for all mailbox servers, and the master's credential.
 func (v *dovecot) towards() {
-	if ca := find(v.all, "ssl_client_ca_file"); ca != nil {
+	if ca := find(v.all, "ssl_client_ca_file"); ca != nil && ca.arg(0) != "" {
 		if file, ok := v.filePath(ca, "mailbox_servers", strings.TrimPrefix(ca.arg(0), "<")); ok {
 			for _, address := range v.order {
 				if s := v.hosts[address]; s.TLS != configs.TLSNone {

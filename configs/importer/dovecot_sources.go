@@ -167,9 +167,11 @@ func (v *dovecot) database23(block []*directive) (db database, at *directive) {
 func (db *database) set(name, value string) {
 	switch name {
 	case "host", "hostaddr":
-		if db.host == "" {
-			db.host = value
+		if db.host != "" {
+			db.others = append(db.others, name+"="+value)
+			break
 		}
+		db.host = value
 	case "port":
 		db.port = value
 	case "dbname":
@@ -178,6 +180,8 @@ func (db *database) set(name, value string) {
 		db.user = value
 	case "password":
 		db.password = value
+	default:
+		db.others = append(db.others, name)
 	}
 }
 
@@ -197,7 +201,9 @@ func (v *dovecot) database24(x *directive) (db database, at *directive) {
 		db.set("host", y.arg(0))
 		for _, z := range y.block {
 			v.take(z, "")
-			db.set(strings.TrimPrefix(z.name(), y.name()+"_"), z.value())
+			if len(z.block) == 0 {
+				db.set(strings.TrimPrefix(z.name(), y.name()+"_"), z.value())
+			}
 			for _, parameter := range z.block {
 				v.take(parameter, "")
 				db.set(parameter.name(), parameter.value())

@@ -292,7 +292,11 @@ func (d *draft) trust(x *directive, networks []string) {
 // filePath returns the name of a file that a directive names, as it is from the folder of the source. A name with a
 // variable in it is no name: somebody has to decide.
 func (d *draft) filePath(x *directive, key, name string) (string, bool) {
-	if variable.MatchString(name) {
+	switch {
+	case strings.TrimSpace(name) == "":
+		d.decide(x, key, "names no file")
+		return "", false
+	case variable.MatchString(name):
 		d.decide(x, key, "the name of the file has a variable in it, which portico config import does not know")
 		return "", false
 	}

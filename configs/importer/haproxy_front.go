@@ -189,6 +189,10 @@ func (h *haproxy) bindOne(x *directive, l configs.Listener, address string, ssl,
 		host = "::"
 	}
 	l.Address = listenAddress(host, number)
+	if _, _, err := hostPort(l.Address, ""); err != nil {
+		h.decide(x, "listeners", "%s", err)
+		return
+	}
 	if ssl || number == "993" || number != "143" && toTLS {
 		l.TLS = configs.TLSImplicit
 	}

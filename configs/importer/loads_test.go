@@ -84,6 +84,16 @@ func TestResultsLoad(t *testing.T) {
 			"(uid=%{user})\n fields {\n  host = %{ldap:h}\n }\n}\n", []string{"addresses of TCP, by ldap or ldaps"}},
 		"bad rules": {"perdition", "protocol IMAP4\nmap_library \"\"\noutgoing_server mbx_1,10.0.0.1\n",
 			[]string{"decide: \"mbx_1\""}},
+		"bind": {"haproxy", "listen imap\n bind !:143\n server a 10.0.0.1:143\n", []string{"bind !:143: decide:"}},
+		"no file": {"dovecot-director", "director_mail_servers = 10.0.0.1\nssl_cert = <\nssl_key = <\n",
+			[]string{"decide: names no file"}},
+		"explicit domain": {"perdition", "protocol IMAP4\nmap_library \"\"\nadd_domain all\nexplicit_domain _x\n" +
+			"outgoing_server 10.0.0.1\n", []string{"no name of a domain"}},
+		"connection": {"dovecot-proxy", "passdb sql {\n query = SELECT host FROM u WHERE n = '%u'\n}\n" +
+			"sql_driver = pgsql\npgsql localhost {\n parameters {\n  password = $ENV:DB\n  sslmode = require\n }\n}\n",
+			[]string{"the connection has a variable in it", "without the parameters sslmode"}},
+		"header variable": {"nginx", "mail {\n auth_http localhost;\n auth_http_header X-Key ${A_LONG_SECRET_KEY};\n" +
+			" server {\n listen 143;\n }\n}\n", []string{"!secret_header:"}},
 		"auth server": {"nginx", "mail {\n auth_http ftp://localhost;\n server {\n listen 143;\n }\n}\n",
 			[]string{"Portico asks web servers by http or https"}},
 		"variable auth server": {"nginx", "mail {\n auth_http localhost/$x;\n server {\n listen 143;\n }\n}\n",

@@ -25,6 +25,10 @@ func (n *nginx) mailDirective(x *directive) {
 	switch x.name() {
 	case "protocol":
 		n.take(x, "")
+	case "proxy": // of old versions
+		if n.take(x, ""); x.arg(0) == "off" {
+			n.decide(x, "listeners", "nginx passes nobody on, and Portico would")
+		}
 	case "auth_http": // taken before all others
 	case "auth_http_timeout":
 		n.nginxTime(x, "directory.timeout", &c.Directory.Timeout)
@@ -182,7 +186,7 @@ func (n *nginx) authHeader(x *directive) {
 	switch {
 	case len(sources) == 0 || sources[0].HTTP.SecretHeader != "" && sources[0].HTTP.SecretHeader != x.arg(0):
 		n.decide(x, "directory", "Portico sends one header of its own, and this is another")
-	case !headerName.MatchString(x.arg(0)) || len(x.arg(1)) < 16 ||
+	case !headerName.MatchString(x.arg(0)) || len(x.arg(1)) < 16 || variable.MatchString(x.arg(1)) ||
 		strings.ContainsFunc(x.arg(1), func(r rune) bool { return r <= ' ' || r > '~' }):
 		n.decide(x, "directory.sources[0].http", "the value must be one word of at least 16 characters, and this one "+
 			"is not. Choose another, in secret_file, and give secret_header")

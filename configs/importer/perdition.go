@@ -177,7 +177,9 @@ func (p *perdition) settings() {
 
 // names takes over what perdition does to user names.
 func (p *perdition) names() {
-	if x := p.options["explicit_domain"]; x != nil && p.options["add_domain"] != nil {
+	if x := p.options["explicit_domain"]; x != nil && !configs.IsHost(x.arg(0)) {
+		p.decide(x, "default_domain", "no name of a domain")
+	} else if x != nil && p.options["add_domain"] != nil {
 		set(p.draft, x, "default_domain", &p.config.DefaultDomain, x.arg(0))
 		p.take(p.options["add_domain"], "")
 	} else if x := p.options["add_domain"]; x != nil {

@@ -14,11 +14,20 @@ import (
 type database struct {
 	driver                           configs.SQLDriver
 	host, port, name, user, password string
+	others                           []string // parameters that Portico's connection does not have
 }
 
 // dsn writes the connection string into a file, and returns the file's name. TLS with verification is the default for
 // another machine.
 func (d *draft) dsn(x *directive, db database) string {
+	if variable.MatchString(db.host + " " + db.port + " " + db.name + " " + db.user + " " + db.password) {
+		d.decide(x, "directory", "the connection has a variable in it, which portico config import does not know: put "+
+			"its value into the file of dsn_file")
+	}
+	if len(db.others) > 0 {
+		d.decide(x, "directory", "without the parameters %.100s of the connection (docs/directory.md)",
+			comment(strings.Join(db.others, ", ")))
+	}
 	socket := strings.HasPrefix(db.host, "/")
 	local := socket || db.host == "" || loopback(db.host)
 	var text string
@@ -86,6 +95,9 @@ var (
 	column     = regexp.MustCompile("^[\"'`]?\\w+[\"'`]?(?:\\.[\"'`]?(\\w+)[\"'`]?)?$")
 	literal    = regexp.MustCompile(`^'([^']*)'$|^(\d+)$|^(?i:NULL)$`)
 
+	// A query that decrypts has a key in it, which is a secret.
+	crypts = regexp.MustCompile(`(?i)\w*crypt\w*\s*\(`)
+
 	// A variable in quotes: the whole of the quoted text must be the variable.
 	variables = []struct {
 		pattern *regexp.Regexp
@@ -114,11 +126,12 @@ func parseQuery(text string, driver configs.SQLDriver, names map[string]string) 
 	text = strings.TrimSuffix(strings.TrimSpace(text), ";")
 	text, ok = parameters(text)
 	parts := selectList.FindStringSubmatch(text)
-	if !ok || parts == nil || strings.Count(text, "'")%2 != 0 {
+	if !ok || parts == nil || crypts.MatchString(text) || strings.Count(text, "'")%2 != 0 {
 		return q, false
 	}
 	q.literals = map[string]string{}
-	var user, server, password string
+	var user, domain, server, password string
+	full := false
 	for _, item := range splitList(parts[1]) {
 		expression, name := item, ""
 		if m := alias.FindStringSubmatch(item); m != nil {
@@ -132,15 +145,22 @@ func parseQuery(text string, driver configs.SQLDriver, names map[string]string) 
 		switch {
 		case name == "host" && value == nil:
 			server = expression
+		case name == "domain" && value == nil:
+			domain = expression
 		case name == "destuser" || name == "user" && user == "" || name == "username" && user == "":
 			user = expression
+			full = name != "username" // it is the whole name
 		case name == "password" && value == nil:
 			password = expression
 		case value != nil:
 			q.literals[name] = value[1] + value[2]
-		case name != "domain":
+		default:
 			q.unknown = append(q.unknown, name)
 		}
+	}
+	if domain != "" && user != "" && !full { // Dovecot joins the columns username and domain
+		user = map[configs.SQLDriver]string{configs.Postgres: user + " || '@' || " + domain,
+			configs.MySQL: "CONCAT(" + user + ", '@', " + domain + ")"}[driver]
 	}
 	as := map[configs.SQLDriver]string{configs.Postgres: ` AS "user"`, configs.MySQL: " AS user"}[driver]
 	columns := []string{}
