@@ -18,7 +18,7 @@ func (v *validator) listeners() {
 		if !v.address(join(path, "address"), l.Address, bindable) {
 			continue
 		}
-		same := func(other Listener) bool { return overlap(other.Address, l.Address) }
+		same := func(other Listener) bool { return Overlap(other.Address, l.Address) }
 		before := slices.IndexFunc(listeners[:i], same)
 		switch {
 		case before >= 0 && listeners[before].Address == l.Address:
@@ -72,7 +72,7 @@ func (v *validator) admin() {
 	if a.Address == "" || !v.address("admin.address", a.Address, bindable) {
 		return
 	}
-	if at := slices.IndexFunc(v.c.Listeners, func(l Listener) bool { return overlap(l.Address, a.Address) }); at >= 0 {
+	if at := slices.IndexFunc(v.c.Listeners, func(l Listener) bool { return Overlap(l.Address, a.Address) }); at >= 0 {
 		v.fail(v.given("admin.address", join(item("listeners", at), "address")),
 			"%s is used by a listener and by admin.address: give one of them another port", a.Address)
 	}
@@ -134,8 +134,8 @@ func (v *validator) address(path, text string, bind bool) bool {
 	return true
 }
 
-// overlap reports whether two addresses cannot be listened to at the same time. Names of hosts are not looked up.
-func overlap(a, b string) bool {
+// Overlap reports whether two addresses cannot be listened to at the same time. Names of hosts are not looked up.
+func Overlap(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
 	if a == b || errA != nil || errB != nil || portA != portB || portA == "0" {

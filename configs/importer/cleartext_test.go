@@ -1,6 +1,9 @@
 package importer
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // Portico takes passwords without TLS only if the source does at each listener that has no TLS from the first byte.
 func TestCleartext(t *testing.T) {
@@ -19,7 +22,7 @@ func TestCleartext(t *testing.T) {
 		"before STARTTLS": {mail + server("listen 143; starttls on;") + "}\n",
 			[]string{"!login_type: plain", "before STARTTLS, and Portico does not"}},
 		"stream": {mail + server("listen 10.0.0.1:143;") + "}\n" +
-			"stream {\n server {\n listen 143;\n proxy_pass 10.0.0.2:143;\n }\n}\n",
+			"stream {\n server {\n listen 10.0.0.3:143;\n proxy_pass 10.0.0.2:143;\n }\n}\n",
 			[]string{"!login_type: plain", "decide: nginx accepts passwords without TLS at 10.0.0.1:143, but not at"}},
 	} {
 		t.Run(name, func(t *testing.T) { has(t, "nginx", c.text, c.wants...) })
@@ -28,6 +31,28 @@ func TestCleartext(t *testing.T) {
 	has(t, "dovecot-proxy", "ssl = no\ndisable_plaintext_auth = no\n"+proxy, "login_type: plain_text_login")
 	has(t, "dovecot-proxy", "disable_plaintext_auth = no\nservice imap-login {\n inet_listener imap {\n port = 0\n"+
 		" }\n}\n"+proxy, "!login_type: plain", "disable_plaintext_auth no: taken: all listeners")
+}
+
+// A wildcard has the connections for its addresses: what is alike becomes one listener, what is not needs a decision.
+func TestOverlappingListeners(t *testing.T) {
+	const server = " server {\n listen %s;\n }\n"
+	for _, c := range []struct {
+		listen []string
+		wants  []string
+	}{
+		{[]string{"143", "[::]:143"}, []string{`{address: "[::]:143", tls: none}`, "!0.0.0.0"}},
+		{[]string{"10.0.0.1:143", "143"}, []string{`{address: "0.0.0.0:143", tls: none}`, "!- {address: \"10."}},
+		{[]string{"143", "10.0.0.1:143"}, []string{`{address: "0.0.0.0:143", tls: none}`, "!- {address: \"10."}},
+		{[]string{"10.0.0.1:143 ssl", "143"}, []string{"listen 143: decide: this listener has connections for"}},
+		{[]string{"10.0.0.1:143", "10.0.0.2:143", "143"}, []string{"listen 143: decide: this listener has"}},
+		{[]string{"0.0.0.0:143", "[::1]:143 ssl"}, []string{`"0.0.0.0:143"`, `"[::1]:143"`}},
+	} {
+		text := "mail {\n auth_http localhost;\n"
+		for _, at := range c.listen {
+			text += fmt.Sprintf(server, at)
+		}
+		has(t, "nginx", text+"}\n", c.wants...)
+	}
 }
 
 // Who may send the PROXY protocol, and who may name a client by ID, are one list in Portico: that needs a decision.

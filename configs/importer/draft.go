@@ -3,6 +3,7 @@ package importer
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -238,37 +239,47 @@ func (d *draft) certificate(x *directive, cert, key string) {
 	d.take(x, fmt.Sprintf("tls.certificates[%d]", len(d.config.TLS.Certificates)-1))
 }
 
-// listen takes over a listener, and returns its key, or "" if another one has the address. The wildcard of IPv6 covers
-// that of IPv4, as on Portico's listeners.
+// listen takes over a listener, and returns its key, or "" if another one has the address. Unlike some sources, Portico
+// does not listen at a wildcard and at one of its addresses: what is alike becomes one listener, at the wildcard.
 func (d *draft) listen(x *directive, l configs.Listener) (key string) {
-	other := map[bool]string{true: "0.0.0.0:", false: "[::]:"}
 	if l.ProxyProtocol && d.expects == nil {
 		d.expects = x
 	}
+	var same []int
 	for i, have := range d.config.Listeners {
-		port, v6 := strings.CutPrefix(have.Address, "[::]:")
-		if !v6 {
-			port = strings.TrimPrefix(have.Address, "0.0.0.0:")
+		if configs.Overlap(have.Address, l.Address) || covers(have.Address, l.Address) ||
+			covers(l.Address, have.Address) {
+			same = append(same, i)
 		}
-		key = fmt.Sprintf("listeners[%d]", i)
-		if have.Address != l.Address && l.Address != other[v6]+port {
-			continue
-		}
-		if have.TLS != l.TLS || have.ProxyProtocol != l.ProxyProtocol {
-			d.decide(x, key, "this address is already used otherwise")
-			return ""
-		}
-		if !v6 {
-			d.config.Listeners[i].Address = l.Address
-		}
+	}
+	if len(same) == 0 {
+		bound(len(d.config.Listeners), "listeners")
+		d.config.Listeners = append(d.config.Listeners, l)
+		key = fmt.Sprintf("listeners[%d]", len(d.config.Listeners)-1)
 		d.take(x, key)
 		return key
 	}
-	bound(len(d.config.Listeners), "listeners")
-	d.config.Listeners = append(d.config.Listeners, l)
-	key = fmt.Sprintf("listeners[%d]", len(d.config.Listeners)-1)
+	key = fmt.Sprintf("listeners[%d]", same[0])
+	have := &d.config.Listeners[same[0]]
+	switch wider := !covers(have.Address, l.Address); {
+	case have.TLS != l.TLS || have.ProxyProtocol != l.ProxyProtocol, wider && len(same) > 1:
+		d.decide(x, key, "this listener has connections for %s too, and cannot be beside another one there. Give one "+
+			"of them another port", l.Address)
+		return ""
+	case wider:
+		have.Address = l.Address
+	}
 	d.take(x, key)
 	return key
+}
+
+// covers says whether a listener at one address has the connections for another. The wildcard of IPv6 covers that of
+// IPv4, as on Portico's listeners.
+func covers(wide, address string) bool {
+	host, port, _ := net.SplitHostPort(wide)
+	of, at, _ := net.SplitHostPort(address)
+	v4 := host == "0.0.0.0" && !strings.Contains(of, ":")
+	return wide == address || port == at && (host == "::" || v4)
 }
 
 // trust takes over networks of proxies. A single address becomes a network.
