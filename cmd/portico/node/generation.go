@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -36,16 +35,11 @@ type generation struct {
 	base  *relay.Stats // as it was when this process first heard of it; nil before
 	now   countsMessage
 	met   bool      // it has answered
-	heard time.Time // when it has said something
+	owns  bool      // the socket is of this process, says the kernel
+	heard time.Time // when its last heartbeat came, or this process has begun to wait for one
 	ends  bool      // it has said that it carries no session any more, or was killed
 	last  int       // number of a question
 	asked map[int]question
-}
-
-// question is one that is not answered yet. It is asked again on another connection.
-type question struct {
-	askMessage
-	answer chan json.RawMessage // has room for one
 }
 
 // newGeneration returns one whose known connections count.
@@ -70,7 +64,7 @@ const (
 func (of *generation) hasEnded(err error) bool {
 	of.mu.Lock()
 	defer of.mu.Unlock()
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) && of.ends
+	return errors.Is(err, syscall.ECONNREFUSED) || of.ends && (errors.Is(err, fs.ErrNotExist) || !of.owns)
 }
 
 // connect connects to the process, takes in what it holds, and tells it what is to be logged and what it has not
@@ -79,6 +73,11 @@ func (of *generation) connect(ctx context.Context) (*handover.Conn, error) {
 	conn, err := handover.Dial(ctx, of.path)
 	if err != nil {
 		return nil, err
+	}
+	if conn.Peer() == of.pid {
+		of.mu.Lock()
+		of.owns = true
+		of.mu.Unlock()
 	}
 	if err := of.greet(conn); err != nil {
 		conn.Close()
@@ -111,7 +110,7 @@ func (of *generation) greet(conn *handover.Conn) error {
 		return err
 	}
 	first := !of.met
-	of.hello, of.conn, of.met, of.heard = hello, conn, true, time.Now()
+	of.hello, of.conn, of.met = hello, conn, true
 	change := places.Minus(of.held)
 	of.held = places
 	questions := make([]askMessage, 0, len(of.asked))
@@ -153,15 +152,18 @@ func (of *generation) follow(conn *handover.Conn) {
 	}
 }
 
-// hear takes messages in until the connection ends, or nothing has come for too long.
+// hear takes messages in until the connection ends, or no heartbeat has come for too long.
 func (of *generation) hear(conn *handover.Conn) {
+	of.extend(conn)
 	var err error
 	for err == nil {
-		of.extend(conn)
 		var m handover.Message
 		if m, err = conn.Receive(); err == nil {
 			m.CloseFiles()
 			err = of.take(m)
+		}
+		if m.Kind == sayState {
+			of.extend(conn)
 		}
 	}
 	conn.Close()
@@ -173,7 +175,7 @@ func (of *generation) hear(conn *handover.Conn) {
 	}
 }
 
-// extend gives the process time for its next message, unless leave has limited it.
+// extend gives the process time for its next heartbeat, unless leave has limited it.
 func (of *generation) extend(conn *handover.Conn) {
 	of.mu.Lock()
 	defer of.mu.Unlock()
@@ -183,23 +185,26 @@ func (of *generation) extend(conn *handover.Conn) {
 }
 
 // again connects again to a process that lives. It returns nil if the process has ended, or is left. A process that is
-// silent for too long is killed.
+// silent for too long is killed, also if it takes connections: a loop of it may hang.
 func (of *generation) again() *handover.Conn {
 	tick := time.NewTicker(lookTime)
 	defer tick.Stop()
-	begin := time.Now()
+	due := of.lastHeard().Add(2 * of.g.silence)
 	for of.ctx.Err() == nil {
-		conn, err := of.connect(of.ctx)
-		if err == nil {
-			return conn
+		if time.Now().After(due) {
+			of.kill()
+			due = time.Now().Add(of.g.silence)
 		}
+		conn, err := of.connect(of.ctx)
 		if of.hasEnded(err) {
+			if conn != nil {
+				conn.Close()
+			}
 			os.Remove(of.path) // what a killed one leaves
 			break
 		}
-		if time.Since(begin) > of.g.silence {
-			of.kill(err)
-			begin = time.Now()
+		if err == nil {
+			return conn
 		}
 		select {
 		case <-tick.C:
@@ -209,17 +214,18 @@ func (of *generation) again() *handover.Conn {
 	return nil
 }
 
-// kill ends a process that hangs. If it has not answered, and its socket is not there, its number may be another one's
-// by now: then it counts as ended.
-func (of *generation) kill(why error) {
+// kill ends a process that hangs. If its socket was never seen to be its own, its number may be another program's by
+// now: then it counts as ended.
+func (of *generation) kill() {
 	of.mu.Lock()
 	defer of.mu.Unlock()
-	if !of.met && errors.Is(why, fs.ErrNotExist) {
+	if !of.owns {
 		of.ends = true
-		of.g.log.Error().Err(why).Int("process", of.pid).Msg("an earlier process cannot be found: it counts as ended")
+		of.g.log.Error().Int("process", of.pid).
+			Msg("an earlier process does not answer, and its socket is not its own: it counts as ended")
 		return
 	}
-	of.g.log.Error().Err(why).Int("process", of.pid).Msg("an earlier process does not answer: killed with its sessions")
+	of.g.log.Error().Int("process", of.pid).Msg("an earlier process does not answer: killed with its sessions")
 	if err := of.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		of.g.log.report("kill an earlier process", err)
 		return
@@ -229,9 +235,6 @@ func (of *generation) kill(why error) {
 
 // take takes a message in.
 func (of *generation) take(m handover.Message) error {
-	of.mu.Lock()
-	of.heard = time.Now()
-	of.mu.Unlock()
 	switch m.Kind {
 	case sayEnd:
 		of.mu.Lock()
@@ -266,6 +269,7 @@ func (of *generation) take(m handover.Message) error {
 	case sayState:
 		of.mu.Lock()
 		defer of.mu.Unlock()
+		of.heard = time.Now()
 		return m.Read(&of.state)
 	case sayAnswer:
 		var answer answerMessage
@@ -296,31 +300,6 @@ func (of *generation) send(kind string, data any) {
 	}
 }
 
-// errSilent is why a question has no answer.
-var errSilent = errors.New("does not answer")
-
-// ask asks the process. It returns nothing if that has ended. If ctx ends first, the error is errSilent.
-func (of *generation) ask(ctx context.Context, what string, names ...string) (json.RawMessage, error) {
-	q := question{answer: make(chan json.RawMessage, 1)}
-	of.mu.Lock()
-	of.last++
-	q.askMessage = askMessage{of.last, what, names}
-	of.asked[of.last] = q
-	of.mu.Unlock()
-	of.send(sayAsk, q.askMessage)
-	select {
-	case data := <-q.answer:
-		return data, nil
-	case <-of.gone:
-		return nil, nil
-	case <-ctx.Done():
-		of.mu.Lock()
-		delete(of.asked, q.Number)
-		of.mu.Unlock()
-		return nil, errSilent
-	}
-}
-
 // leave ends the connection to the process, once all has come that it has sent. It goes on by itself until another
 // process adopts it.
 func (of *generation) leave() {
@@ -348,6 +327,12 @@ func (of *generation) waiting() waiting {
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	return of.now.Waits
+}
+
+func (of *generation) lastHeard() time.Time {
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	return of.heard
 }
 
 // started is when the process has started.

@@ -5,9 +5,11 @@ package node
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -195,26 +197,80 @@ func TestLeaveAnEarlierProcess(t *testing.T) {
 	}
 }
 
-// An earlier process that is silent for too long is killed. Nothing moves before.
+// hangsIn is the environment variable by which this program becomes an earlier process with a socket in that folder,
+// which says what it is and then nothing more.
+const hangsIn = "EARLIER_HANGS_IN"
+
+// hangAsEarlier does that.
+func hangAsEarlier() {
+	folder := os.Getenv(hangsIn)
+	if folder == "" {
+		return
+	}
+	listener, err := handover.Listen(generationSocket(folder, os.Getpid()))
+	for err == nil {
+		var conn *handover.Conn
+		if conn, err = listener.Accept(); err == nil {
+			conn.Send(sayHello, helloMessage{PID: os.Getpid(), Version: "test", Since: time.Unix(1, 0)})
+			conn.Send(sayPlaces, proxy.Places{Connections: 7})
+			defer conn.Close()
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// An earlier process that is silent for too long is killed, even if it takes connections. Nothing moves before.
 func TestEarlierProcessThatHangs(t *testing.T) {
 	testkit.NoLeaks(t)
-	r, f := serveBesideEarlier(t)
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	self, err := os.Executable()
+	if err == nil {
+		err = os.MkdirAll(r.generations.folder, 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := exec.Command(self)
+	process.Env = append(os.Environ(), hangsIn+"="+r.generations.folder)
+	process.Stderr = os.Stderr
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer process.Process.Kill()
+	testkit.Eventually(t, "it has its socket", func() bool {
+		_, err := os.Stat(generationSocket(r.generations.folder, process.Process.Pid))
+		return err == nil
+	})
 	r.generations.silence = 50 * time.Millisecond
 	go r.generations.adopt(t.Context(), nil)
-	f.accept(7)
 	moved := make(chan struct{})
 	go func() {
 		defer close(moved)
 		testkit.Eventually(t, "it is there", func() bool { return len(r.generations.rows()) == 1 })
 		r.generations.do(askEndDatabase, "db1")
 	}()
-	f.process.Wait() // returns when it is killed
-	select {
-	case <-moved:
-		t.Error("the database counted as free while the process lived")
-	default:
-	}
-	f.listener.Close()
+	process.Wait() // returns when it is killed
 	<-moved
 	testkit.Eventually(t, "it has ended", func() bool { return len(r.generations.rows()) == 0 })
+}
+
+// A process with the number of an earlier one, but not its socket, is another program: it is not killed.
+func TestSocketOfAnotherProcess(t *testing.T) {
+	testkit.NoLeaks(t)
+	r, f := serveBesideEarlier(t)
+	r.generations.silence = 50 * time.Millisecond
+	go r.generations.adopt(t.Context(), nil)
+	f.accept(7)
+	testkit.Eventually(t, "it counts", func() bool { return len(r.generations.rows()) == 1 })
+	testkit.Eventually(t, "it counts as ended", func() bool { return len(r.generations.rows()) == 0 })
+	if err := f.process.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("another program: %v", err)
+	}
+	var state syscall.WaitStatus
+	if pid, err := syscall.Wait4(f.process.Process.Pid, &state, syscall.WNOHANG, nil); pid != 0 {
+		t.Errorf("another program has ended: %v, %v", state, err)
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	dieInAnUpgrade()
+	hangAsEarlier()
 	commandLine.Main(m)
 }
 
