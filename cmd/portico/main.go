@@ -14,6 +14,6 @@ import (
 )
 
 // program joins the two halves.
-var program = cli.Node{Serve: node.Serve, Check: node.Check}
+var program = cli.Node{Serve: node.Serve, ServeDemo: node.ServeDemo, Check: node.Check}
 
 func main() { os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, program)) }

@@ -43,11 +43,14 @@ var errCopies = errors.New("copies are damaged")
 // defaultFile is the default path of the configuration file.
 const defaultFile = "/etc/portico/portico.yaml"
 
-// Node holds the functions of the node that serve and check need. All other commands ask a running Portico.
+// Node holds the functions of the node that serve, demo and check need. All other commands ask a running Portico.
 type Node struct {
 	// Serve runs a Portico with a configuration file until a signal ends it. It calls started once it accepts clients,
 	// with the addresses of its listeners in the order of the file, and the address of HTTP, or nil without HTTP.
 	Serve func(file string, signals <-chan os.Signal, log io.Writer,
+		started func(listeners []net.Addr, http net.Addr)) error
+	// ServeDemo is Serve for a Portico whose mailbox servers are in its own process.
+	ServeDemo func(file string, signals <-chan os.Signal, log io.Writer,
 		started func(listeners []net.Addr, http net.Addr)) error
 	// Check returns all errors and warnings about a configuration file. It returns an error only if it cannot read the
 	// file.

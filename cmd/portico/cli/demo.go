@@ -17,7 +17,8 @@ func newDemo(node Node) *cobra.Command {
 		Long: `Demo runs two mailbox servers in memory and the proxy in front of them, all on
 loopback, and prints commands to paste. Each database has a copy on each server.
 You need not install anything. When the demo ends it removes its files, unless
-you give --dir.
+you give --dir. It refuses portico service upgrade, because the mailbox servers
+would end with its process.
 
 Exit status: 0 the demo has run, 1 a port is in use, 2 the demo could not start.`,
 		Args: cobra.NoArgs,
@@ -32,7 +33,7 @@ Exit status: 0 the demo has run, 1 a port is in use, 2 the demo could not start.
 		signals := notifySignals()
 		defer signal.Stop(signals)
 		err := demo.Run(cmd.Context(), o, cmd.OutOrStdout(), func(file string, started demo.Started) error {
-			return node.Serve(file, signals, cmd.ErrOrStderr(), started)
+			return node.ServeDemo(file, signals, cmd.ErrOrStderr(), started)
 		})
 		if taken := demo.PortsTaken(nil); errors.As(err, &taken) {
 			fmt.Fprintf(cmd.ErrOrStderr(), "portico: %v\n", taken)

@@ -30,7 +30,7 @@ func startDemo(t *testing.T, dir string) *demoRun {
 		ended: make(chan error, 1)}
 	go func() {
 		d.ended <- demo.Run(context.Background(), demo.Options{Dir: dir}, d.out,
-			func(file string, started demo.Started) error { return node.Serve(file, d.signals, d.log, started) })
+			func(file string, started demo.Started) error { return node.ServeDemo(file, d.signals, d.log, started) })
 	}()
 	testkit.Eventually(t, "the demo to run",
 		func() bool { return strings.HasSuffix(d.out.String(), "\n\n") || len(d.ended) > 0 })
@@ -168,8 +168,13 @@ func TestDemoFailsOver(t *testing.T) {
 		t.Error(got)
 	}
 	testkit.Eventually(t, "mbx1 hangs", func() bool { return status("mbx1", "ServiceDown") })
-	if got := asks(cli.StatusFailed, "demo break mbx9"); !strings.Contains(got, "known: mbx1, mbx2") {
-		t.Error(got)
+	for words, want := range map[string]string{
+		"demo break mbx9":                    "known: mbx1, mbx2",
+		"service upgrade --binary /bin/true": "upgrade a portico serve", // the mailbox servers would end
+	} {
+		if got := asks(cli.StatusFailed, words); !strings.Contains(got, want) {
+			t.Error(got)
+		}
 	}
 }
 

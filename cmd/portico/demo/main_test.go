@@ -12,7 +12,7 @@ import (
 func TestMain(m *testing.M) { commandLine.Main(m) }
 
 var commandLine testkit.CommandLine = func(args []string, stdout, stderr io.Writer) int {
-	return cli.Run(args, stdout, stderr, cli.Node{Serve: node.Serve, Check: node.Check})
+	return cli.Run(args, stdout, stderr, cli.Node{ServeDemo: node.ServeDemo, Check: node.Check})
 }
 
 // command runs a command line in this process.

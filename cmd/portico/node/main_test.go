@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 }
 
 // program is what the command line is joined with.
-var program = cli.Node{Serve: Serve, Check: Check}
+var program = cli.Node{Serve: Serve, ServeDemo: ServeDemo, Check: Check}
 
 // root is the repository.
 var root = filepath.Join("..", "..", "..")

@@ -19,10 +19,22 @@ const lastPatience = 5 * time.Second
 // the niceness of the whole process for good.
 func Serve(file string, signals <-chan os.Signal, log io.Writer,
 	started func(listeners []net.Addr, http net.Addr)) error {
+	return serve(file, signals, log, func(s *service) { s.begun(started) })
+}
+
+// ServeDemo is Serve for mailbox servers that are in this process, and so end with it: it refuses upgrades.
+func ServeDemo(file string, signals <-chan os.Signal, log io.Writer,
+	started func(listeners []net.Addr, http net.Addr)) error {
 	return serve(file, signals, log, func(s *service) {
-		s.clients.favourLoops()
-		started(s.clients.listeners.addresses(), s.api.address)
+		s.upgrades.refuse(errDemo)
+		s.begun(started)
 	})
+}
+
+// begun tells the caller of Serve that clients are served.
+func (s *service) begun(started func(listeners []net.Addr, http net.Addr)) {
+	s.clients.favourLoops()
+	started(s.clients.listeners.addresses(), s.api.address)
 }
 
 // serve is Serve; started gets what runs.

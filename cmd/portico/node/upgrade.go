@@ -30,6 +30,8 @@ var (
 	errUpgrading = admin.Of(admin.KindUnavailable, errors.New("an upgrade is in progress"))
 	errRetired   = admin.Of(admin.KindUnavailable, errors.New("another process has taken the place of this one"))
 	errMoving    = admin.Of(admin.KindUnavailable, errors.New("a database or user is being moved"))
+	errDemo      = admin.Of(admin.KindRefused, errors.New("the mailbox servers of portico demo would end with this "+
+		"process: upgrade a portico serve"))
 )
 
 // upgrades hand this process's work to another process, once.
@@ -40,7 +42,7 @@ type upgrades struct {
 
 	mu      sync.Mutex
 	next    *handover.Process // while an upgrade is in progress
-	over    bool              // another process has taken over, or this one stops
+	over    error             // why no upgrade begins any more; nil while one may
 	working sync.WaitGroup
 }
 
@@ -49,8 +51,8 @@ func (u *upgrades) begin(program, file string) (*handover.Process, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
-	case u.over:
-		return nil, errRetired
+	case u.over != nil:
+		return nil, u.over
 	case u.next != nil:
 		return nil, errUpgrading
 	}
@@ -75,16 +77,25 @@ func (u *upgrades) fail() {
 // it does at once if it has no sessions.
 func (u *upgrades) succeed(left *retirement) {
 	u.mu.Lock()
-	u.next, u.over = nil, true
+	u.next, u.over = nil, errRetired
 	u.working.Done()
 	u.mu.Unlock()
 	u.retired <- left
 }
 
+// refuse lets no upgrade begin any more.
+func (u *upgrades) refuse(why error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.over = why
+}
+
 // stop lets no upgrade begin any more, and breaks off one that is in progress.
 func (u *upgrades) stop() {
 	u.mu.Lock()
-	u.over = true
+	if u.over == nil {
+		u.over = errStopping
+	}
 	if u.next != nil {
 		u.next.Kill()
 	}
