@@ -15,9 +15,6 @@ import (
 // stay open as long as this process lives: clients that come while it restarts wait in them. A nil activated has none.
 type activated map[string]*os.File
 
-// kindActivated is the kind of their names towards another process; see listenerNames.
-const kindActivated = "activated"
-
 // fromServiceManager returns the sockets that the service manager has given this process. It may be called once.
 func fromServiceManager() (a activated, err error) {
 	a = make(activated)

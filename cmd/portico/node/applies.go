@@ -39,15 +39,15 @@ type applies struct {
 	ctx    context.Context // ends when the service stops: nothing is put back any more
 	stop   context.CancelFunc
 
-	inForce atomic.Pointer[version] // replaced with mu held
+	inForce atomic.Pointer[configVersion] // replaced with mu held
 
 	mu      sync.Mutex // held while a configuration is put in force or back; guards what follows
 	watched *trial     // nil while none is watched
 	paused  bool       // an upgrade is in progress, or another process has taken over
 }
 
-// version is a configuration with its text and its number in the list of those applied, 0 if it is not there.
-type version struct {
+// configVersion is a configuration with its text and its number in the list of those applied, 0 if it is not there.
+type configVersion struct {
 	number int
 	text   []byte
 	config *configs.Config
@@ -62,20 +62,9 @@ type candidate struct {
 	back int    // the number that a rollback goes back to, or 0
 }
 
-// trial is a configuration in force that is watched.
-type trial struct {
-	version
-	who    string
-	before version // to put back
-	found  findings
-	end    context.CancelCauseFunc
-	done   chan struct{}
-	err    error // why it is not in force any more; valid when done is closed
-}
-
 func newApplies(s *service, chosen choice) *applies {
 	a := &applies{s: s, kept: chosen.kept}
-	a.inForce.Store(&chosen.version)
+	a.inForce.Store(&chosen.configVersion)
 	a.counts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portico_config_applies_total",
 		Help: "Configurations that somebody wanted in force, by what became of them.",
@@ -104,7 +93,7 @@ func (a *applies) started(chosen choice) {
 }
 
 // current returns the configuration in force.
-func (a *applies) current() version { return *a.inForce.Load() }
+func (a *applies) current() configVersion { return *a.inForce.Load() }
 
 // begin puts a configuration in force, or changes nothing. It returns nil if that is in force already: then files that
 // it names, such as certificates, are read again. The configuration is watched in the background.
@@ -135,7 +124,7 @@ func (a *applies) begin(ctx context.Context, c candidate) (*trial, error) {
 		}
 		return nil, nil
 	}
-	t := &trial{version: version{text: c.text, config: loaded}, who: c.who, before: a.current(),
+	t := &trial{configVersion: configVersion{text: c.text, config: loaded}, who: c.who, before: a.current(),
 		done: make(chan struct{})}
 	length := a.s.current().config.Health.ConfigWatch
 	if a.watched != nil {
@@ -156,7 +145,7 @@ func (a *applies) begin(ctx context.Context, c candidate) (*trial, error) {
 	if a.watched != nil {
 		a.watched.end(errReplaced)
 	}
-	a.inForce.Store(&t.version)
+	a.inForce.Store(&t.configVersion)
 	a.watched = t
 	watching, end := context.WithCancelCause(a.ctx)
 	t.end = end

@@ -9,7 +9,7 @@ import (
 
 // choice is the configuration that a start takes.
 type choice struct {
-	version
+	configVersion
 	file []byte // the text of the operators' file
 	kept *applied.Log
 	note string // what to log, "" if the configuration is the file's

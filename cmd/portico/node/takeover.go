@@ -186,36 +186,6 @@ func (t *takeover) openStore(config *configs.Config, file string) (*store.File, 
 	return datadir.OpenLocked(config, file, lock)
 }
 
-// listenerNames name listeners for another process: by kind and configured address, and where an address is there more
-// than once, such as with port 0, by its place among these.
-type listenerNames map[string]int
-
-func (n listenerNames) next(kind, address string) string {
-	name := kind + " " + address
-	n[name]++
-	return fmt.Sprintf("%s %d", name, n[name])
-}
-
-const (
-	kindIMAP   = "imap"
-	kindIMAP6  = "imap6" // [::] for IPv6 alone, because another listener has IPv4; see networkOf
-	kindHTTP   = "http"
-	kindSocket = "socket"
-)
-
-// imapNames names the listeners of a configuration, in its order.
-func imapNames(wanted []configs.Listener) (all []string) {
-	names := make(listenerNames)
-	for _, one := range wanted {
-		kind := kindIMAP
-		if networkOf(one.Address, wanted) != networkOf(one.Address, nil) {
-			kind = kindIMAP6
-		}
-		all = append(all, names.next(kind, one.Address))
-	}
-	return all
-}
-
 // proveTime bounds the proof that a process works before it takes clients in place of another one.
 const proveTime = 10 * time.Second
 

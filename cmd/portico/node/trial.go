@@ -19,6 +19,17 @@ const (
 	confirmWait = time.Second // before a failure is believed
 )
 
+// trial is a configuration in force that is watched.
+type trial struct {
+	configVersion
+	who    string
+	before configVersion // to put back
+	found  findings
+	end    context.CancelCauseFunc
+	done   chan struct{}
+	err    error // why it is not in force any more; valid when done is closed
+}
+
 // finding is what a probe has found.
 type finding struct {
 	err    error

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"portico/cmd/portico/handover"
@@ -194,28 +193,6 @@ func (s *service) handOver(next *handover.Process) (left *retirement, version st
 		_, err = next.Await(sayReady)
 	}
 	return left, version, err
-}
-
-// openListeners lists all listeners of this process, with the names by which another one finds them.
-func (s *service) openListeners() (names []string, files []syscall.Conn) {
-	imap := &s.clients.listeners
-	imap.mu.Lock()
-	defer imap.mu.Unlock()
-	naming := make(listenerNames)
-	for address, file := range imap.given {
-		names, files = append(names, naming.next(kindActivated, address)), append(files, file)
-	}
-	for _, listener := range imap.open {
-		if file, ok := listener.socket.(syscall.Conn); ok && !imap.given.has(listener.address) {
-			names, files = append(names, listener.name), append(files, file)
-		}
-	}
-	for _, open := range s.api.open {
-		if file, ok := open.Listener.(syscall.Conn); ok && !imap.given.has(open.Addr()) {
-			names, files = append(names, open.name), append(files, file)
-		}
-	}
-	return names, files
 }
 
 // takeBack undoes handOver. The other process has ended.
