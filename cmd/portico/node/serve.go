@@ -132,7 +132,7 @@ func (s *service) stop(signals <-chan os.Signal) error {
 			if got != syscall.SIGHUP && last == nil {
 				s.log.Warn().Stringer("signal", got).Msg("stopping at once")
 				cancel()
-				last = time.After(lastPatience)
+				last = time.After(s.patience)
 			}
 		case <-last:
 			s.log.sink.flush()

@@ -30,6 +30,7 @@ import (
 // about the reverse order of the fields.
 type service struct {
 	began      time.Time
+	patience   time.Duration  // lastPatience
 	config     *configuration // what is in force, and the lock that serializes changes
 	log        *nodeLog
 	metrics    *prometheus.Registry
@@ -79,6 +80,7 @@ func startService(chosen choice, file string, out io.Writer, previous *takeover,
 func newService(config *configs.Config, file string, out io.Writer) *service {
 	s := &service{
 		began:      time.Now(),
+		patience:   lastPatience,
 		config:     &configuration{path: file, started: config},
 		log:        &nodeLog{},
 		metrics:    prometheus.NewRegistry(),

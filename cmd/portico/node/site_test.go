@@ -153,6 +153,7 @@ func (s *site) serve(t testing.TB, file string) *running {
 	go func() { r.ended <- serve(file, r.signals, r.log, func(s *service) { started <- s }) }()
 	select {
 	case r.service = <-started:
+		r.patience = testkit.Patience // not for the test to decide how fast this machine is
 	case err := <-r.ended:
 		t.Fatalf("serve: %v\n%s", err, r.log)
 	}
