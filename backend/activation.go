@@ -80,14 +80,13 @@ func (m *ActiveManager) empty(ctx context.Context, name, server string, of *move
 	return of.Agree(ctx)
 }
 
-// settle lets users in after a move as its record says. If another writer has changed that, they stay held until it is
+// settle lets users in after a move. If another writer has changed that, they stay held until it is
 // followed.
 func (m *ActiveManager) settle(ctx context.Context, d *database, of *move.Move) {
 	ours := of.Settle(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if d.to = ""; ours {
-		d.take(of.Record())
 		d.resume()
 	}
 }

@@ -105,6 +105,25 @@ func TestMoveWithoutAMember(t *testing.T) {
 	})
 }
 
+// A member that comes while a database closes lets nobody in, from the first moment: nobody waits for its word.
+func TestMemberThatComesDuringAMove(t *testing.T) {
+	s := store.Memory()
+	defer s.Close()
+	closing := move.Text(move.Record{Phase: move.Closing, At: "mbx1", To: "mbx2", By: "mx1"})
+	if _, err := s.CompareAndSet(t.Context(), activeKey+"db1", 0, []byte(closing)); err != nil {
+		t.Fatal(err)
+	}
+	members, err := move.Join(t.Context(), s, "mx2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := managerOf(t, s, members, nil, "mbx1", "mbx2") // it does not follow yet
+	servers, err := m.lease(t.Context(), "db1", "ann", time.Millisecond, waits(nil))
+	if !errors.Is(err, errStillHeld) {
+		t.Errorf("a sign-in: %q, %v", servers, err)
+	}
+}
+
 // What an earlier version has stored of a move that has failed still suspends the database.
 func TestEarlierVersionsSuspend(t *testing.T) {
 	dir := t.TempDir()

@@ -129,7 +129,7 @@ func TestFailedChangeLeavesNothing(t *testing.T) {
 	stored := false
 	unchanged(change(t.Context(), func() {}, func() error { return errors.New("disk is full") }), "disk is full")
 	unchanged(change(t.Context(), func() { // users are spread over other databases now
-		if err := backend.PinDatabases(t.Context(), r.store.disk, []string{"other"}); err != nil {
+		if err := backend.PinDatabases(t.Context(), r.store.site, []string{"other"}); err != nil {
 			t.Error(err)
 		}
 	}, func() error { stored = true; return nil }), "other")

@@ -198,7 +198,7 @@ func TestRefusedChangeLeavesNothing(t *testing.T) {
 		"databases: {db1: {copies: [mbx2]}, db2: {copies: [mbx2]}}\nrouting: hash")
 	reload(t, r, false)
 	for _, key := range []string{"routing/", "active/db2"} {
-		if left, err := r.store.disk.List(t.Context(), key); err != nil || len(left) > 0 {
+		if left, err := r.store.site.List(t.Context(), key); err != nil || len(left) > 0 {
 			t.Errorf("a refused reload leaves %v, %v", left, err)
 		}
 	}

@@ -98,7 +98,7 @@ func TestRunbooks(t *testing.T) {
 		"is unhealthy: run portico runbook") {
 		t.Error(got)
 	}
-	if entries, err := r.store.disk.List(t.Context(), "protocol_log/rules/"); err != nil || len(entries) != 0 {
+	if entries, err := r.store.site.List(t.Context(), "protocol_log/rules/"); err != nil || len(entries) != 0 {
 		t.Errorf("the protocol log is still on: %v, %v", entries, err)
 	}
 	got := r.asks(t, cli.StatusFine, "runbook", "deep", "db1", "--auto", "--wait", "10ms")

@@ -462,7 +462,7 @@ func TestRecoveryOffForATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually(t, "db1 has moved", func() bool { return r.mailbox.activeOn("db1") == "mbx2" })
-	if left, err := r.store.disk.List(t.Context(), "health/components/"); err != nil || len(left) != 0 {
+	if left, err := r.store.local.List(t.Context(), "health/components/"); err != nil || len(left) != 0 {
 		t.Errorf("stored: %v, %v", left, err)
 	}
 	n.valves[0].set(fault{})

@@ -146,12 +146,13 @@ func (s *service) start() (err error) {
 
 // openStore opens the store, and reads what the tiers share.
 func (s *service) openStore() error {
-	disk, err := s.previous.openStore(s.config.started, s.config.path)
+	local, err := s.previous.openStore(s.config.started, s.config.path)
 	if err != nil {
 		return err
 	}
-	s.store = &nodeStore{stored: newStored(disk, disk), disk: disk, log: s.log}
-	s.mailbox, err = newMailboxState(context.Background(), disk, disk, s.log.report)
+	site := store.Store(local)
+	s.store = &nodeStore{stored: newStored(site, local), site: site, local: local, log: s.log}
+	s.mailbox, err = newMailboxState(context.Background(), site, local, s.log.report)
 	return err
 }
 
@@ -287,7 +288,7 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 		current.front.tier.Close()
 	}
 	if s.store != nil {
-		if err := s.store.disk.Close(); err != nil && !errors.Is(err, store.ErrClosed) {
+		if err := s.store.local.Close(); err != nil && !errors.Is(err, store.ErrClosed) {
 			s.log.Error().Err(err).Msg("store did not close cleanly")
 		}
 	}

@@ -112,7 +112,7 @@ func TestStaleSettings(t *testing.T) {
 	site := newSite(t)
 	file := site.write(t, "")
 	r := site.serve(t, file)
-	if _, err := r.store.disk.CompareAndSet(t.Context(), "settings", 0,
+	if _, err := r.store.site.CompareAndSet(t.Context(), "settings", 0,
 		[]byte(`{"banner":"Kept.","max_connections":"-5","gone":"x"}`)); err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func TestOtherWritersMove(t *testing.T) {
 		"{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx1, mbx2]}}\ndirectory: {sources: [{rules: [{match: \"*\", "+
 			"database: db1}]}]}")
 	r := site.site.serve(t, site.dir+"/portico.yaml")
-	other, err := backend.NewActiveManager(t.Context(), r.store.disk, nil, func(err error) { t.Error(err) })
+	other, err := backend.NewActiveManager(t.Context(), r.store.site, nil, func(err error) { t.Error(err) })
 	if err == nil {
 		_, err = other.Configure(t.Context(), []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}},
 			{Name: "db2", Copies: []string{"mbx1", "mbx2"}}})

@@ -26,18 +26,18 @@ var _ admin.Store = storeAPI{}
 
 // State implements admin.Store.
 func (c storeAPI) State(context.Context) (admin.StoreState, error) {
-	return datadir.State(c.s.config.started.DataDir, c.s.store.disk.Check())
+	return datadir.State(c.s.config.started.DataDir, c.s.store.local.Check())
 }
 
 // Entries implements admin.Store.
 func (c storeAPI) Entries(ctx context.Context, prefix string) ([]admin.StoreEntry, error) {
-	entries, err := c.s.store.disk.List(ctx, prefix)
+	entries, err := c.s.store.local.List(ctx, prefix)
 	return datadir.Entries(entries, prefix), err
 }
 
 // Backup implements admin.Store.
 func (c storeAPI) Backup(context.Context) (admin.StoreCopy, error) {
-	made, err := c.s.store.disk.Backup(time.Now(), store.ByHand)
+	made, err := c.s.store.local.Backup(time.Now(), store.ByHand)
 	return datadir.CopyRow(made), err
 }
 
@@ -106,13 +106,14 @@ func oneIf(yes bool) float64 {
 // for concurrent use.
 type nodeStore struct {
 	stored
-	disk  *store.File // is the site's store and this node's
+	local *store.File // what is this node's alone
+	site  store.Store // what all nodes of the site share; with one node, the same as local
 	state *storeMetrics
 	log   *nodeLog
 }
 
 // try says why the store cannot be written, or differs from what Portico wrote, or nil.
-func (s *nodeStore) try() error { return s.state.found(s.disk.TryWrite(), s.disk.Check()) }
+func (s *nodeStore) try() error { return s.state.found(s.local.TryWrite(), s.local.Check()) }
 
 // keep looks after the store's file and its daily copies until ctx ends.
 func (s *nodeStore) keep(ctx context.Context, config *configuration) {
@@ -137,7 +138,7 @@ func (s *nodeStore) look(now time.Time, backups int) {
 	if backups == 0 {
 		return
 	}
-	made, err := s.disk.BackupDaily(now, backups)
+	made, err := s.local.BackupDaily(now, backups)
 	if err != nil {
 		s.log.Error().Err(err).Msg("cannot make the daily copy of the store")
 		return

@@ -20,8 +20,8 @@ func TestUnreadableStoredValues(t *testing.T) {
 	for _, key := range []string{"health/alerts", "health/flapping", "health/components/damaged",
 		"health/overrides/damaged", "protocol_log/rules/damaged", "maintenance/mbx2",
 		"health/repairing/" + selfTestOfMbx2, "policy/mbx1", "failed/db1/mbx2", "offer/mbx1"} {
-		entry, _ := r.store.disk.Get(t.Context(), key) // none is revision 0
-		if _, err := r.store.disk.CompareAndSet(t.Context(), key, entry.Revision, []byte("{")); err != nil {
+		entry, _ := r.store.site.Get(t.Context(), key) // none is revision 0
+		if _, err := r.store.site.CompareAndSet(t.Context(), key, entry.Revision, []byte("{")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,8 +60,8 @@ func TestUnreadableSettings(t *testing.T) {
 	r := site.serve(t, file)
 	damage := func() {
 		t.Helper()
-		entry, _ := r.store.disk.Get(t.Context(), "settings") // none is revision 0
-		if _, err := r.store.disk.CompareAndSet(t.Context(), "settings", entry.Revision, []byte("{")); err != nil {
+		entry, _ := r.store.site.Get(t.Context(), "settings") // none is revision 0
+		if _, err := r.store.site.CompareAndSet(t.Context(), "settings", entry.Revision, []byte("{")); err != nil {
 			t.Fatal(err)
 		}
 	}

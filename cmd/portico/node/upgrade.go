@@ -182,7 +182,7 @@ func (s *service) handOver(next *handover.Process) (left *retirement, version st
 		return nil, "", err
 	}
 	s.protocol.Hold()
-	lock := s.store.disk.Lend()
+	lock := s.store.local.Lend()
 	mine := carriedOver{s.clients.tickets.Keys(), s.clients.server.Memory(), s.generations.known()}
 	if err := next.Send(sayYours, mine, lock); err != nil {
 		return left, "", err
@@ -200,7 +200,7 @@ func (s *service) takeBack(left *retirement) {
 	if left == nil {
 		return
 	}
-	if err := s.store.disk.TakeBack(); err != nil {
+	if err := s.store.local.TakeBack(); err != nil {
 		s.log.Error().Err(err).Msg("the store is not as it was lent")
 	}
 	s.protocol.Resume()
@@ -220,7 +220,7 @@ func (s *service) retire(left *retirement, next int, drain time.Duration) {
 	s.monitoring.end()
 	s.background.retire()
 	s.generations.leave()
-	if err := s.store.disk.Close(); err != nil {
+	if err := s.store.local.Close(); err != nil {
 		s.log.Error().Err(err).Msg("store did not close cleanly")
 	}
 	s.background.group.Go(s.api.leave())
