@@ -105,7 +105,7 @@ func generationTable(all ...admin.Generation) *table.Table {
 	for _, g := range all {
 		state := "takes clients"
 		if !g.Serving {
-			state = "ends"
+			state = "ends with its last session"
 			if !g.Until.IsZero() {
 				state = "ends by " + shownTime(&g.Until)
 			}

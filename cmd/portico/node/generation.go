@@ -123,6 +123,9 @@ func (of *generation) greet(conn *handover.Conn) error {
 	for _, q := range questions {
 		of.send(sayAsk, q)
 	}
+	if of.g.stopping.Load() { // it may not have heard that on the connection before
+		of.send(sayStop, nil)
+	}
 	if first {
 		of.g.log.Info().Int("process", of.pid).Str("version", hello.Version).Time("since", hello.Since).
 			Msg("an earlier process still carries sessions")

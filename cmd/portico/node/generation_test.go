@@ -167,6 +167,28 @@ func TestCountsOfAnEarlierProcess(t *testing.T) {
 	testkit.Eventually(t, "what it has counted", func() bool { return load() == want })
 }
 
+// An earlier process hears that the node stops, though its connection breaks just then.
+func TestStopAnEarlierProcessAgain(t *testing.T) {
+	testkit.NoLeaks(t)
+	r, f := serveBesideEarlier(t)
+	go r.generations.adopt(t.Context(), nil)
+	conn := f.accept(7)
+	testkit.Eventually(t, "it is there", func() bool { return len(r.generations.rows()) == 1 })
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		r.generations.stop(t.Context())
+	}()
+	f.await(conn, sayStop)
+	conn.Close() // before it has read that, say
+	conn = f.accept(7)
+	f.await(conn, sayStop)
+	conn.Send(sayEnd, nil)
+	f.listener.Close()
+	conn.Close()
+	<-stopped
+}
+
 // What an earlier process has sent when this one leaves it, is not lost.
 func TestLeaveAnEarlierProcess(t *testing.T) {
 	testkit.NoLeaks(t)

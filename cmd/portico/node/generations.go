@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portico/health/admin"
@@ -105,6 +106,7 @@ type generations struct {
 	group    *sync.WaitGroup
 	logs     func() logMessage // what this process logs now
 	telling  sync.Mutex        // held while that is sent
+	stopping atomic.Bool       // the node stops: all are to end
 
 	mu    sync.Mutex
 	all   []*generation // the latest first
@@ -244,6 +246,7 @@ func (g *generations) tellLog() {
 
 // stop has all earlier processes end, and returns when they have or ctx ends.
 func (g *generations) stop(ctx context.Context) {
+	g.stopping.Store(true)
 	g.each(func(of *generation) {
 		of.send(sayStop, nil)
 		select {

@@ -112,7 +112,7 @@ function processes(app) {
 function processState(g) {
   if (g.silent) return state(`no answer for ${seconds(g.silent)}`, "bad");
   if (g.serving) return state("takes clients", "good");
-  return state(g.until ? `ends by ${time(g.until)}` : "ends", "fair");
+  return state(g.until ? `ends by ${time(g.until)}` : "ends with its last session", "fair");
 }
 
 function componentTable(app) {
