@@ -208,8 +208,11 @@ func (r *retirement) speak(conn *handover.Conn) {
 			now.Until = *until
 		}
 		// a loop that hangs keeps this from returning: then this process is silent
-		counts := countsMessage{r.s.clients.server.OwnStats(), r.s.clients.waiting()}
-		if conn.Send(sayState, now) != nil || beat%countBeats == 0 && conn.Send(sayCounts, counts) != nil {
+		stats := r.s.clients.server.OwnStats()
+		if conn.Send(sayState, now) != nil {
+			return
+		}
+		if beat%countBeats == 0 && conn.Send(sayCounts, countsMessage{stats, r.s.clients.waiting()}) != nil {
 			return
 		}
 		select {
