@@ -19,7 +19,7 @@ type connSlots struct {
 	mu    sync.Mutex
 	conns map[*slotConn]struct{}
 	clock uint64        // counts what happens, so that the longest ago is the least
-	freed chan struct{} // closed and made anew when a slot is free again, or the listener is closed
+	freed chan struct{} // closed and replaced when a slot is free again, or the listener is closed
 	ended bool
 }
 

@@ -217,8 +217,8 @@ func (of *generation) again() *handover.Conn {
 	return nil
 }
 
-// kill ends a process that hangs. If its socket was never seen to be its own, its number may be another program's by
-// now: then it counts as ended.
+// kill ends a process that hangs. If the kernel has never named it as the owner of its socket, its number may be
+// another program's by now: then it counts as ended.
 func (of *generation) kill() {
 	of.mu.Lock()
 	defer of.mu.Unlock()
@@ -363,7 +363,7 @@ func (of *generation) row() admin.Generation {
 // silent says whether nobody need wait for an answer.
 func (of *generation) silent() bool { return of.row().Silent > 0 }
 
-// known is what the next process is told of this one.
+// known is what the next process hears about this one.
 func (of *generation) known() earlierProcess {
 	of.mu.Lock()
 	defer of.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 
 	"portico/health"
 	"portico/health/catalogue"
+	"portico/proxy"
 )
 
 // Times of watching a new configuration.
@@ -92,25 +93,15 @@ func watchProbes(ctx context.Context, length time.Duration, before findings,
 	end := time.Now().Add(length)
 	for left := length; left > 0; left = time.Until(end) {
 		if look(ctx).worse(before) != nil {
-			sleep(ctx, confirmWait)
+			proxy.Sleep(ctx, confirmWait)
 			if why := look(ctx).worse(before); why != nil && ctx.Err() == nil {
 				return why
 			}
 		}
-		sleep(ctx, min(trialEvery, time.Until(end)))
+		proxy.Sleep(ctx, min(trialEvery, time.Until(end)))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
 	return nil
-}
-
-// sleep waits, until ctx ends at most.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
