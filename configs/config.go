@@ -31,6 +31,7 @@ type Config struct {
 	Penalties      Penalties                `yaml:"penalties"`
 	Health         Health                   `yaml:"health"`
 	Nodes          map[string]Node          `yaml:"nodes"`
+	Cluster        Cluster                  `yaml:"cluster"`
 	// TrustedNetworks are the networks of proxies that may state the real client's address.
 	TrustedNetworks []string `yaml:"trusted_networks"`
 	// DefaultDomain is appended to user names that have none.

@@ -74,6 +74,7 @@ func Default() *Config {
 			Recovery:           defaultRecovery(),
 			Escalate:           Escalate{Notices: true, Gather: time.Minute},
 		},
+		Cluster:         defaultCluster(),
 		Relay:           Relay{ServerBuffer: 2 << 20, IO: RelayIOAuto},
 		ShutdownTimeout: 30 * time.Second,
 		KeepaliveIdle:   10 * time.Minute, // each probe wakes a phone

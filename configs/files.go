@@ -17,19 +17,22 @@ const minTokenLength = 16
 
 // ReadToken returns the bearer token in a file: the text without surrounding white space. It is a secret: never log
 // it.
-func ReadToken(path string) (string, error) {
+func ReadToken(path string) (string, error) { return readWord(path, "token", minTokenLength) }
+
+// readWord returns the only word in a file, of at least that many characters.
+func readWord(path, what string, least int) (string, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return "", err
 	}
-	token := strings.TrimSpace(string(data))
-	if len(token) < minTokenLength {
-		return "", fmt.Errorf("%s holds a token of %d characters: the minimum is %d", path, len(token), minTokenLength)
+	word := strings.TrimSpace(string(data))
+	if len(word) < least {
+		return "", fmt.Errorf("%s holds a %s of %d characters: the minimum is %d", path, what, len(word), least)
 	}
-	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", fmt.Errorf("%s must hold one word of printable ASCII", path)
 	}
-	return token, nil
+	return word, nil
 }
 
 // ReadPassword returns the password in a file: the text without its line end. It is a secret: never log it.

@@ -30,6 +30,8 @@ func secrets(t *testing.T) string {
 	write(t, dir, "admin.token", "0123456789abcdef\n")
 	write(t, dir, "read.token", "fedcba9876543210\n")
 	write(t, dir, "short.token", "secret\n")
+	write(t, dir, "cluster.secret", "0123456789abcdef0123456789abcdef\n")
+	write(t, dir, "etcd.password", "secret\n")
 	write(t, dir, "tokens", "# who may do what\n"+testToken("ann", "change").Line()+"\n")
 	for name, content := range map[string]string{"open.key": key, "open.token": "0123456789abcdef"} {
 		if err := os.Chmod(write(t, dir, name, content), 0o644); err != nil {

@@ -25,6 +25,7 @@ func (c *Config) Validate() Problems {
 	v.penalties()
 	v.health()
 	v.nodes()
+	v.cluster()
 	v.trusted()
 	if c.DataDir == "" {
 		v.fail("data_dir", "is missing")

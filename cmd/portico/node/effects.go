@@ -14,7 +14,7 @@ const (
 var effects = map[string]string{
 	"listeners": forNew, "tls": forNew, "admin": forAll, "mailbox_servers": forNew, "databases": forNew,
 	"routing": forNew, "signin": forNew, "directory": forNew, "timeouts": forNew, "breaker": forNew, "pace": forNew,
-	"penalties": forNew, "health": forAll, "nodes": forAll, "trusted_networks": forNew,
+	"penalties": forNew, "health": forAll, "nodes": forAll, "cluster": forAll, "trusted_networks": forNew,
 	"default_domain": forNew, "health.config_watch": forNext,
 	"relay": forNew, "shutdown_timeout": forAll, "keepalive_idle": forAll, "store": forAll, "metrics": forAll,
 	"log": forAll, "log.signins": forNew,
