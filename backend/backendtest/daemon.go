@@ -177,6 +177,12 @@ func (h *helper) start(ctx context.Context, at runOptions) (err error) {
 	}
 }
 
+// Kill ends all of its processes as a crash does. Start may follow.
+func (d *Daemon) Kill() error {
+	d.process.kill()
+	return d.process.stop(daemonStop)
+}
+
 // Freeze stops the daemon's processes until Thaw. Its connections stay open.
 func (d *Daemon) Freeze() error { return d.process.freeze(true) }
 

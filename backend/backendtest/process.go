@@ -80,6 +80,13 @@ func (p *process) stop(patience time.Duration) error {
 	return nil
 }
 
+// kill ends the program's group at once.
+func (p *process) kill() {
+	if p.group != 0 {
+		_ = syscall.Kill(-p.group, syscall.SIGKILL) // if it has ended, all the better
+	}
+}
+
 // interrupt makes the program end without waiting for its clients.
 func (p *process) interrupt() {
 	if p.group != 0 {

@@ -19,6 +19,8 @@ func startProcess(_ place, program string, _ ...string) (*process, error) {
 
 func (p *process) stop(time.Duration) error { return nil }
 
+func (p *process) kill() {}
+
 func (p *process) interrupt() {}
 
 func runAs(*exec.Cmd, place) {}
