@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"portico/backend/move"
 	"portico/configs/store"
@@ -25,6 +26,12 @@ type MoveOptions struct {
 	// Lifted reports whether Standby ignores the block that `by` has set on a server. If nil, Standby ignores none.
 	// Move does not use it: lift the blocks first.
 	Lifted func(server, by string) bool
+	// Patience is how long a member of the site may be absent before the move does not wait for it any more. With 0, a
+	// move that would have to wait for one is refused before it begins.
+	Patience time.Duration
+	// Fence makes sure that a member which is absent for longer than Patience serves nobody, and then takes it out of
+	// the site. If it is nil or fails, the move is undone.
+	Fence func(ctx context.Context, node string) error
 	// Force moves to a server that does not answer, and to a copy that is Failed, too.
 	Force bool
 
@@ -55,7 +62,7 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 	if quiet == nil {
 		return err
 	}
-	if err := m.empty(ctx, name, server, of, quiet, o.End); err != nil {
+	if err := m.empty(ctx, name, server, of, quiet, o); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	if err := m.leave(ctx, name, d.active, server, o); err != nil {
@@ -69,15 +76,37 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 
 // empty returns when nobody is in to a database any more, here and at other members.
 func (m *ActiveManager) empty(ctx context.Context, name, server string, of *move.Move, quiet <-chan struct{},
-	end func(database string)) error {
+	o MoveOptions) error {
+	if absent := m.members.Absent(); len(absent) > 0 && o.Patience == 0 {
+		return fmt.Errorf("%w: %w", ErrAbsent, &move.AbsentError{Nodes: absent})
+	}
 	if err := of.Close(ctx, server); err != nil {
 		return err
 	}
 	if err := waitForSignIns(ctx, quiet); err != nil {
 		return err
 	}
-	end(name)
-	return of.Agree(ctx)
+	o.End(name)
+	return m.agree(ctx, of, o)
+}
+
+// agree waits for the other members, and fences those that are absent for too long.
+func (m *ActiveManager) agree(ctx context.Context, of *move.Move, o MoveOptions) error {
+	for {
+		err := of.Agree(ctx, o.Patience)
+		var absent *move.AbsentError
+		if !errors.As(err, &absent) {
+			return err
+		}
+		if o.Fence == nil {
+			return fmt.Errorf("%w: %w", ErrAbsent, err)
+		}
+		for _, node := range absent.Nodes {
+			if err := o.Fence(ctx, node.Name); err != nil {
+				return fmt.Errorf("%w: %w: fence it: %w", ErrAbsent, absent, err)
+			}
+		}
+	}
 }
 
 // settle lets users in after a move. If another writer has changed that, they stay held until it is

@@ -21,7 +21,8 @@ import (
 // While a database moves, its new sign-ins are held (see lease), and the move waits for those in progress. So no user
 // is on two copies. Databases move independently. Only another move of the same database waits for a move.
 type ActiveManager struct {
-	records *move.Table // where databases are active, and their moves
+	records *move.Table   // where databases are active, and their moves
+	members *move.Members // nil: only this process lets users in
 	stored  storedState
 	behind  chan struct{} // holds a token while Run has to look for users who were moved
 
@@ -75,6 +76,7 @@ var (
 	ErrSuspended   = errors.New("no copy may be active after a failed move: move the database again")
 	ErrLost        = errors.New("the server with the active copy is not among the configured copies")
 	ErrNoAnswer    = errors.New("the mailbox server does not answer")
+	ErrAbsent      = errors.New("a node of the site is absent, and nothing has changed")
 	ErrElsewhere   = errors.New("the database is now active on another server")
 	// ErrMovedMeanwhile says that another writer of the store moves the same; it comes with store.ErrConflict.
 	ErrMovedMeanwhile = move.ErrMeanwhile
@@ -86,8 +88,9 @@ var (
 func NewActiveManager(ctx context.Context, s store.Store, members *move.Members,
 	failed func(error)) (*ActiveManager, error) {
 	m := &ActiveManager{
-		behind: make(chan struct{}, 1), databases: make(map[string]*database), users: make(map[string]*signinHold),
-		exchanges: make(map[*saslExchange]struct{}), usersElsewhere: make(map[string]bool),
+		members: members, behind: make(chan struct{}, 1), databases: make(map[string]*database),
+		users: make(map[string]*signinHold), exchanges: make(map[*saslExchange]struct{}),
+		usersElsewhere: make(map[string]bool),
 	}
 	if err := joinMoving(ctx, s); err != nil {
 		return nil, err

@@ -10,17 +10,24 @@ import (
 	"time"
 
 	"portico/backend/move"
+	"portico/cluster"
 	"portico/configs/store"
 )
+
+// member returns the members of a site, as one sees them that has registered.
+func member(t *testing.T, s store.Store, name string) *move.Members {
+	t.Helper()
+	self, err := cluster.Join(t.Context(), s, cluster.Node{Name: name}, cluster.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return move.NewMembers(s, self)
+}
 
 // joins returns a manager that is one of a site's members.
 func joins(t *testing.T, s store.Store, name string) *follower {
 	t.Helper()
-	members, err := move.Join(t.Context(), s, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return followsAs(t, s, members, nil)
+	return followsAs(t, s, member(t, s, name), nil)
 }
 
 // A move waits until nobody is in at any member. Sign-ins that a member has held meanwhile go to the new copy, also
@@ -80,9 +87,7 @@ func TestMoveWithoutAMember(t *testing.T) {
 		s := store.Memory()
 		defer s.Close()
 		a, b := joins(t, s, "mx1"), joins(t, s, "mx2")
-		if _, err := move.Join(t.Context(), s, "mx3"); err != nil { // it is dead
-			t.Fatal(err)
-		}
+		member(t, s, "mx3") // it is dead
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		err := a.Move(ctx, "db1", "mbx2", nobody)
@@ -113,11 +118,7 @@ func TestMemberThatComesDuringAMove(t *testing.T) {
 	if _, err := s.CompareAndSet(t.Context(), activeKey+"db1", 0, []byte(closing)); err != nil {
 		t.Fatal(err)
 	}
-	members, err := move.Join(t.Context(), s, "mx2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := managerOf(t, s, members, nil, "mbx1", "mbx2") // it does not follow yet
+	m := managerOf(t, s, member(t, s, "mx2"), nil, "mbx1", "mbx2") // it does not follow yet
 	servers, err := m.lease(t.Context(), "db1", "ann", time.Millisecond, waits(nil))
 	if !errors.Is(err, errStillHeld) {
 		t.Errorf("a sign-in: %q, %v", servers, err)

@@ -26,9 +26,6 @@ func (t *Table) Run(ctx context.Context, m Member) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { t.records.Run(ctx) })
-	if t.opt.Members != nil {
-		group.Go(func() { t.opt.Members.keep(ctx, t.opt.Failed) })
-	}
 	for {
 		for _, name := range t.due() {
 			group.Go(func() { t.follow(ctx, name, m) })
@@ -93,7 +90,7 @@ func (t *Table) follow(ctx context.Context, name string, m Member) {
 // close holds a thing's sign-ins, ends its sessions and acknowledges that. The caller has the turn.
 func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m Member) error {
 	members := t.opt.Members
-	if members == nil || item.Value.By == members.name { // by an earlier process, or by a move that has failed
+	if members == nil || item.Value.By == members.self.Name() { // by an earlier process, or by a move that has failed
 		return t.undo(ctx, item)
 	}
 	if th.settled == item.Revision {

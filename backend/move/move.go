@@ -91,11 +91,12 @@ func (m *Move) Close(ctx context.Context, to string) error {
 		return nil
 	}
 	is := m.item.Value
-	return m.store(ctx, Record{Phase: Closing, At: is.At, To: to, Between: is.Between, By: m.t.opt.Members.name})
+	return m.store(ctx, Record{Phase: Closing, At: is.At, To: to, Between: is.Between, By: m.t.opt.Members.self.Name()})
 }
 
-// Agree waits until nobody is in at any other member. The error names those that are missing when ctx ends.
-func (m *Move) Agree(ctx context.Context) error {
+// Agree waits until nobody is in at any other member. The error names those that are missing when ctx ends; it is an
+// *AbsentError as soon as one of them is absent for longer than patience.
+func (m *Move) Agree(ctx context.Context, patience time.Duration) error {
 	members := m.t.opt.Members
 	if members == nil {
 		return nil
@@ -103,13 +104,15 @@ func (m *Move) Agree(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	key := m.t.prefix + m.item.Name
-	var watched [3]<-chan []store.Change
-	for i, prefix := range []string{membersKey, acksKey + key + "/", key} {
-		var err error
-		if watched[i], err = m.t.store.Watch(ctx, prefix); err != nil {
-			return err
-		}
+	acks, err := m.t.store.Watch(ctx, acksKey+key+"/")
+	if err != nil {
+		return err
 	}
+	record, err := m.t.store.Watch(ctx, key)
+	if err != nil {
+		return err
+	}
+	nodes := members.self.Changed(ctx)
 	for {
 		if now, err := m.t.set.Get(ctx, m.item.Name); err != nil || now.Revision != m.item.Revision {
 			return cmp.Or(err, fmt.Errorf("%w: %w", ErrMeanwhile, store.ErrConflict))
@@ -118,11 +121,20 @@ func (m *Move) Agree(ctx context.Context) error {
 		if err != nil || len(missing) == 0 {
 			return err
 		}
+		err, next := members.gone(missing, patience)
+		if err != nil {
+			return err
+		}
+		var again <-chan time.Time
+		if next > 0 {
+			again = time.After(next)
+		}
 		open := true
 		select {
-		case _, open = <-watched[0]:
-		case _, open = <-watched[1]:
-		case _, open = <-watched[2]:
+		case _, open = <-acks:
+		case _, open = <-record:
+		case <-nodes:
+		case <-again:
 		}
 		if !open {
 			return fmt.Errorf("%s may still have sessions: %w", strings.Join(missing, ", "), ended(ctx))

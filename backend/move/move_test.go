@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portico/cluster"
 	"portico/configs/store"
 )
 
@@ -16,19 +17,28 @@ func alone(t *testing.T, s store.Store, name string) *process {
 	t.Helper()
 	p := &process{site: newSite(1, 0), name: name, does: make(map[string]*doing)}
 	p.ctx, p.cancel = context.WithCancel(t.Context())
-	members, err := Join(p.ctx, s, name)
-	if err == nil {
-		p.table, err = NewTable(p.ctx, s, "active/", Options{State: p.State, Members: members,
-			Failed: func(err error) { t.Log(err) }})
-	}
-	if err != nil {
+	failed := func(err error) { t.Log(err) }
+	self := joined(t, s, name, failed)
+	var err error
+	if p.table, err = NewTable(p.ctx, s, "active/", Options{State: p.State, Members: NewMembers(s, self),
+		Failed: failed}); err != nil {
 		t.Fatal(err)
 	}
 	is := p.table.Record("db1").Value
 	p.does["db1"] = &doing{by: is.Before(), held: is.Phase == Closing, kick: make(chan struct{})}
+	p.site.group.Go(func() { self.Run(p.ctx) })
 	p.site.group.Go(func() { p.table.Run(p.ctx, p) })
 	t.Cleanup(func() { p.cancel(); p.site.group.Wait() })
 	return p
+}
+
+func joined(t *testing.T, s store.Store, name string, failed func(error)) *cluster.Member {
+	t.Helper()
+	self, err := cluster.Join(t.Context(), s, cluster.Node{Name: name}, cluster.Options{Failed: failed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return self
 }
 
 func stored(t *testing.T, s store.Store, key string, r Record) {
@@ -95,13 +105,10 @@ func TestAbsentMember(t *testing.T) {
 		defer s.Close()
 		stored(t, s, "active/db1", OpenAt("mbx1"))
 		p := alone(t, s, "mx1")
-		other, err := Join(t.Context(), s, "mx2")
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := joined(t, s, "mx2", nil)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err = p.tryMove(ctx, "db1", "mbx2")
+		err := p.tryMove(ctx, "db1", "mbx2")
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "mx2 may still have sessions") {
 			t.Error(err)
 		}
@@ -128,12 +135,12 @@ func TestRemovedMemberRegistersAgain(t *testing.T) {
 		stored(t, s, "active/db1", OpenAt("mbx1"))
 		p, q := alone(t, s, "mx1"), alone(t, s, "mx2")
 		synctest.Wait()
-		e, err := s.Get(t.Context(), membersKey+"mx2")
+		e, err := s.Get(t.Context(), nodesKey+"mx2")
 		if err == nil {
 			err = s.Delete(t.Context(), e.Key, e.Revision)
 		}
 		synctest.Wait()
-		again, getErr := s.Get(t.Context(), membersKey+"mx2")
+		again, getErr := s.Get(t.Context(), nodesKey+"mx2")
 		if err != nil || getErr != nil || string(again.Value) == string(e.Value) {
 			t.Errorf("it is registered as %s: %v, %v", again.Value, err, getErr)
 		}
@@ -162,13 +169,4 @@ func TestRemovedMemberRegistersAgain(t *testing.T) {
 		p.site.group.Wait()
 		q.site.group.Wait()
 	})
-}
-
-// Names with a slash would mix up acknowledgements.
-func TestNamesOfMembers(t *testing.T) {
-	for _, name := range []string{"", "mx/1", strings.Repeat("m", maxName+1)} {
-		if _, err := Join(t.Context(), store.Memory(), name); err == nil {
-			t.Errorf("%q is taken", name)
-		}
-	}
 }

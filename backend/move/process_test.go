@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"portico/cluster"
 	"portico/configs/store"
 )
 
@@ -89,17 +90,17 @@ func (p *process) run(moves bool) {
 		return
 	}
 	defer s.Close()
-	var members *Members
+	var self *cluster.Member
 	for {
 		var err error
-		if members, err = Join(p.ctx, s, p.name); err == nil {
+		if self, err = cluster.Join(p.ctx, s, cluster.Node{Name: p.name}, cluster.Options{}); err == nil {
 			break
 		}
 		if !wait(p.ctx, time.Second/p.site.random.faster) {
 			return
 		}
 	}
-	table, err := NewTable(p.ctx, s, "active/", Options{State: p.State, Members: members})
+	table, err := NewTable(p.ctx, s, "active/", Options{State: p.State, Members: NewMembers(s, self)})
 	if err != nil {
 		return
 	}
@@ -116,6 +117,7 @@ func (p *process) run(moves bool) {
 	}
 	close(p.ready)
 	var work sync.WaitGroup
+	work.Go(func() { self.Run(p.ctx) })
 	work.Go(func() { table.Run(p.ctx, p) })
 	for thing := range p.does {
 		for range 2 {
@@ -239,7 +241,7 @@ func (p *process) tryMove(ctx context.Context, thing, to string) error {
 	if err := p.End(ctx, thing); err != nil {
 		return err
 	}
-	if err := m.Agree(ctx); err != nil {
+	if err := m.Agree(ctx, 0); err != nil {
 		return err
 	}
 	if p.hooks || p.site.random.below(2) == 0 {

@@ -11,6 +11,8 @@ import (
 	"portico/configs/store"
 )
 
+const nodesKey = "nodes/" // of package cluster
+
 var places = []string{"mbx1", "mbx2", "mbx3"}
 
 // site is some processes with one store. Each admission is told to it at once.
@@ -76,7 +78,7 @@ func (s *site) absent(e store.Entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.nodes {
-		if e.Key == membersKey+p.name {
+		if e.Key == nodesKey+p.name {
 			return p.ctx.Err() != nil || closed(p.ready) && !p.link.leased()
 		}
 	}
@@ -158,7 +160,7 @@ func (s *site) faults(d time.Duration) {
 			s.kill(p)
 			s.random.pause(ctx, 20*time.Second)
 			if s.random.below(4) == 0 { // an operator's word
-				if e, err := s.shared.Get(ctx, membersKey+p.name); err == nil {
+				if e, err := s.shared.Get(ctx, nodesKey+p.name); err == nil {
 					s.shared.Delete(ctx, e.Key, e.Revision)
 				}
 			}

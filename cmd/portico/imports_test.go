@@ -67,6 +67,11 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend/move", "github.com/...", "the same"},
 	{"portico/backend/move", "go.etcd.io/etcd/...", "the same: whichever store"},
 
+	{"portico/cluster", "net", "it knows the store alone"},
+	{"portico/cluster", "github.com/...", "the same"},
+	{"portico/cluster", "go.etcd.io/etcd/...", "the same: whichever store"},
+	{"portico/cluster", "portico/backend/...", "it does not know what nodes agree on"},
+
 	{"portico/fleet", "portico/...", "it asks nodes, whatever for"},
 	{"portico/fleet", "github.com/...", "the same"},
 

@@ -63,7 +63,9 @@ var (
 	ErrNotFound = errors.New("store: no such key")
 	ErrConflict = errors.New("store: the entry has changed since it was read")
 	ErrLost     = errors.New("store: another entry, on which the change depends, has changed")
-	ErrClosed   = errors.New("store: closed")
-	ErrInvalid  = errors.New("store: key or value out of bounds")
-	ErrLocked   = errors.New("another Portico is running with this data_dir")
+	// ErrAway comes from a store that is elsewhere and cannot be reached. A change may have been made all the same.
+	ErrAway    = errors.New("the store cannot be reached")
+	ErrClosed  = errors.New("store: closed")
+	ErrInvalid = errors.New("store: key or value out of bounds")
+	ErrLocked  = errors.New("another Portico is running with this data_dir")
 )

@@ -119,7 +119,7 @@ func (s *Store) watch(ctx context.Context) error {
 		select {
 		case answer, open := <-answers:
 			if !open {
-				return ErrAway
+				return errAway
 			}
 			if err := answer.Err(); err != nil {
 				return err

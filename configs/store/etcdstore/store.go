@@ -46,14 +46,12 @@ type State struct {
 	Since time.Time // when that began
 }
 
-// Errors beside those of package store.
-var (
-	// ErrAway means that etcd does not answer, or has no leader. A change that was asked for may have been made.
-	ErrAway = errors.New("etcd cannot be reached")
-	// ErrRestored means that etcd is an older one than before: it was restored from a backup, or is another etcd.
-	// Nothing is followed or written until it is the old one again, or Portico has been told to start afresh.
-	ErrRestored = errors.New("etcd lacks changes that this node knows: restored from a backup, or another one")
-)
+// errAway means that etcd does not answer, or has no leader.
+var errAway = fmt.Errorf("etcd does not answer: %w", store.ErrAway)
+
+// ErrRestored means that etcd is an older one than before: it was restored from a backup, or is another etcd. Nothing
+// is followed or written until it is the old one again, or Portico has been told to start afresh.
+var ErrRestored = errors.New("etcd lacks changes that this node knows: restored from a backup, or another one")
 
 // Store is a store in etcd. It is safe for concurrent use.
 type Store struct {
@@ -76,7 +74,7 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open connects to etcd and reads all entries. ctx bounds that. If etcd does not answer, the error is ErrAway.
+// Open connects to etcd and reads all entries. ctx bounds that. If etcd does not answer, the error is store.ErrAway.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	timeout := o.Timeout
 	if timeout == 0 {
@@ -216,7 +214,7 @@ func (s *Store) await(ctx context.Context, revision uint64) error {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: the change is made, but this node has not seen it yet", ErrAway)
+			return fmt.Errorf("%w: the change is made, but this node has not seen it yet", errAway)
 		}
 	}
 }
@@ -233,7 +231,7 @@ func (s *Store) why(ctx context.Context, err error) error {
 	case errors.As(err, &known) && !slices.Contains(unfinished, known.Code()):
 		return fmt.Errorf("etcd: %w", err)
 	}
-	return fmt.Errorf("%w: %w", ErrAway, err)
+	return fmt.Errorf("%w: %w", errAway, err)
 }
 
 // unfinished are the codes of etcd's errors about itself, not about the request: no leader, no time, stopping.

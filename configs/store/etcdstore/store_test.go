@@ -180,7 +180,7 @@ func add(t *testing.T, s store.Store, made, unknown *atomic.Int64) {
 		case err == nil:
 			made.Add(1)
 			return
-		case errors.Is(err, ErrAway):
+		case errors.Is(err, store.ErrAway):
 			unknown.Add(1)
 			return
 		case !errors.Is(err, store.ErrConflict):
@@ -196,12 +196,12 @@ func TestUnfinished(t *testing.T) {
 	for _, err := range []error{rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail,
 		rpctypes.ErrTimeoutDueToConnectionLost, rpctypes.ErrLeaderChanged, rpctypes.ErrNoLeader, rpctypes.ErrStopped,
 		rpctypes.ErrUnhealthy, context.DeadlineExceeded, io.ErrUnexpectedEOF} {
-		if got := s.why(t.Context(), err); !errors.Is(got, ErrAway) {
+		if got := s.why(t.Context(), err); !errors.Is(got, store.ErrAway) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}
 	for _, err := range []error{rpctypes.ErrPermissionDenied, rpctypes.ErrNoSpace, rpctypes.ErrAuthFailed} {
-		if got := s.why(t.Context(), err); errors.Is(got, ErrAway) {
+		if got := s.why(t.Context(), err); errors.Is(got, store.ErrAway) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}
@@ -224,10 +224,10 @@ func TestAway(t *testing.T) {
 	if err := members[0].Freeze(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.CompareAndSet(t.Context(), "a", a, []byte("2")); !errors.Is(err, ErrAway) {
+	if _, err := s.CompareAndSet(t.Context(), "a", a, []byte("2")); !errors.Is(err, store.ErrAway) {
 		t.Errorf("written while etcd is away: %v", err)
 	}
-	if state := <-states; !errors.Is(state.Err, ErrAway) || !has(s, "b", "1") {
+	if state := <-states; !errors.Is(state.Err, store.ErrAway) || !has(s, "b", "1") {
 		t.Errorf("state %+v", state)
 	}
 	if err := members[0].Thaw(); err != nil {
@@ -240,7 +240,7 @@ func TestAway(t *testing.T) {
 		return s.Delete(t.Context(), "b", b) == nil
 	})
 	if _, err := Open(t.Context(), Options{Endpoints: []string{"http://127.0.0.1:1"}, Prefix: "/p",
-		Timeout: 100 * time.Millisecond}); !errors.Is(err, ErrAway) {
+		Timeout: 100 * time.Millisecond}); !errors.Is(err, store.ErrAway) {
 		t.Errorf("opened without etcd: %v", err)
 	}
 }

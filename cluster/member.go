@@ -1,0 +1,237 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"portico/configs/store"
+)
+
+// retryTime is how long a node waits before it tries again to change the store.
+const retryTime = time.Second
+
+// Options of a member.
+type Options struct {
+	Leases Leases      // nil: nobody says who is present, and all nodes that have not ended count as present
+	Failed func(error) // told what cannot be read or stored; it may be nil
+}
+
+// Member is this node as one of a site. It is safe for concurrent use.
+type Member struct {
+	store   store.Store
+	self    Node // as it registers, but for the boot
+	opt     Options
+	nodes   store.Set[Node]
+	seen    *store.Mirror[Node]
+	present *store.Mirror[presence]
+	began   time.Time
+
+	joining sync.Mutex // held while the registration is written
+
+	mu     sync.Mutex // guards what follows
+	own    store.Item[Node]
+	paused bool                     // another process of this node registers
+	since  map[string]sighting      // by name of a node
+	moved  map[chan<- struct{}]bool // told when who is present changes
+}
+
+// Join registers this process by self's name, which no other process may use at the same time but the one before on the
+// same machine. Nobody may be let in before that, and what nodes agree on must be read after it. The process that had
+// the name before must have ended, or hand over to this one. If the store is away, a registration of the same machine
+// that has not ended stands: whatever that process had agreed to is known here.
+func Join(ctx context.Context, s store.Store, self Node, o Options) (*Member, error) {
+	if err := checkName(self.Name); err != nil {
+		return nil, err
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
+	m := &Member{store: s, self: self, opt: o, nodes: store.SetOf[Node](s, nodesKey), began: time.Now(),
+		since: make(map[string]sighting), moved: make(map[chan<- struct{}]bool)}
+	if err := m.free(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.join(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	changed := store.MirrorOptions{Changed: m.look, Failed: o.Failed}
+	if m.seen, err = store.NewMirror(ctx, m.nodes, changed); err != nil {
+		return nil, err
+	}
+	if m.present, err = store.NewMirror(ctx, presences(s), changed); err != nil {
+		return nil, err
+	}
+	m.look()
+	return m, nil
+}
+
+// join is Join for a name that is free.
+func (m *Member) join(ctx context.Context) error {
+	before, err := m.nodes.Get(ctx, m.self.Name)
+	if err != nil {
+		return err
+	}
+	err = m.register(ctx, m.newBoot())
+	stands := before.Revision != 0 && before.Err == nil && before.Value.Machine == m.self.Machine &&
+		!before.Value.Stopped
+	if !errors.Is(err, store.ErrAway) || !stands {
+		return err
+	}
+	m.opt.Failed(fmt.Errorf("%w; the registration of the process before stands", err))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.own = before
+	return nil
+}
+
+// free returns ErrTaken if another machine is present by this node's name.
+func (m *Member) free(ctx context.Context) error {
+	item, err := presences(m.store).Get(ctx, m.self.Name)
+	if err != nil {
+		return err
+	}
+	if item.Revision != 0 && item.Err == nil && item.Value.Machine != m.self.Machine {
+		return fmt.Errorf("node %s: %w", m.self.Name, ErrTaken)
+	}
+	return nil
+}
+
+func (m *Member) newBoot() Node {
+	node := m.self
+	node.Boot, node.Since = rand.Text(), time.Now().UTC().Truncate(time.Millisecond)
+	return node
+}
+
+// Name is this node's name.
+func (m *Member) Name() string { return m.self.Name }
+
+// Leave says that this node has ended. Nobody may be in, and nobody be let in any more.
+func (m *Member) Leave(ctx context.Context) error {
+	node := m.registered().Value
+	node.Stopped = true
+	return m.register(ctx, node)
+}
+
+// register writes this node's registration over whatever is there.
+func (m *Member) register(ctx context.Context, node Node) error {
+	m.joining.Lock()
+	defer m.joining.Unlock()
+	for {
+		item, err := m.nodes.Get(ctx, m.self.Name)
+		if err == nil {
+			item.Value = node
+			item, err = m.nodes.Put(ctx, item)
+		}
+		if err == nil {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.own = item
+			return nil
+		}
+		if !errors.Is(err, store.ErrConflict) || !wait(ctx, retryTime) {
+			return fmt.Errorf("register as node %s: %w", m.self.Name, err)
+		}
+	}
+}
+
+// registered is this node's registration.
+func (m *Member) registered() store.Item[Node] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.own
+}
+
+// Boot is random, and new each time that this node registers.
+func (m *Member) Boot() string { return m.registered().Value.Boot }
+
+// While returns the boot of this node's registration, and the store with the demand that its writes only happen while
+// that registration stands.
+func (m *Member) While() (boot string, w store.Writer) {
+	own := m.registered()
+	return own.Value.Boot, m.store.While(nodesKey+m.self.Name, own.Revision)
+}
+
+// Run keeps this node registered and present, and follows who else is, until ctx ends or the store closes.
+func (m *Member) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { m.seen.Run(ctx) })
+	group.Go(func() { m.present.Run(ctx) })
+	if m.opt.Leases != nil {
+		group.Go(func() { m.bePresent(ctx) })
+	}
+	m.keep(ctx)
+}
+
+// keep registers this node again when its registration is gone: somebody has removed it, or has restored the store from
+// an earlier copy.
+func (m *Member) keep(ctx context.Context) {
+	changes, err := m.store.Watch(ctx, nodesKey+m.self.Name)
+	if err != nil {
+		m.opt.Failed(err)
+		return
+	}
+	for range changes {
+		for {
+			now, replaced, err := m.replaced(ctx)
+			switch {
+			case replaced && now.Value.Machine != m.self.Machine && now.Revision != 0:
+				err = fmt.Errorf("node %s: %w", m.self.Name, ErrTaken)
+			case replaced:
+				m.opt.Failed(fmt.Errorf("node %s: its registration was removed, so it registers again", m.self.Name))
+				err = m.register(ctx, m.newBoot())
+			}
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			m.opt.Failed(err)
+			if !wait(ctx, retryTime) {
+				break
+			}
+		}
+	}
+}
+
+// replaced says whether the store has another registration than this process has written last.
+func (m *Member) replaced(ctx context.Context) (now store.Item[Node], replaced bool, err error) {
+	m.joining.Lock() // else that may be about to be noted
+	defer m.joining.Unlock()
+	now, err = m.nodes.Get(ctx, m.self.Name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return now, err == nil && now.Revision != m.own.Revision && !m.own.Value.Stopped && !m.paused, err
+}
+
+// Pause lets another process of this node register in its place, until resume is called because that process has
+// failed.
+func (m *Member) Pause() (resume func(ctx context.Context) error) {
+	pause := func(paused bool) {
+		m.joining.Lock()
+		defer m.joining.Unlock()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.paused = paused
+	}
+	pause(true)
+	return func(ctx context.Context) error {
+		defer pause(false)
+		return m.register(ctx, m.newBoot())
+	}
+}
+
+// wait returns false if ctx ends before d has passed.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,235 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portico/configs/store"
+)
+
+// leases holds entries of a store in memory: an entry goes a while after its writer has.
+type leases struct{ store.Store }
+
+func (l leases) Hold(ctx context.Context, key string, value []byte, ttl time.Duration) (<-chan struct{}, error) {
+	revision, err := l.CompareAndSet(ctx, key, 0, value)
+	if err != nil {
+		return nil, err
+	}
+	lost := make(chan struct{})
+	go func() {
+		defer close(lost)
+		<-ctx.Done()
+		time.Sleep(ttl)
+		l.Delete(context.Background(), key, revision)
+	}()
+	return lost, nil
+}
+
+// away is a store that takes no changes.
+type away struct{ store.Store }
+
+func (away) CompareAndSet(context.Context, string, uint64, []byte) (uint64, error) {
+	return 0, store.ErrAway
+}
+
+// join joins a site and keeps the member there until the test, or the returned function, ends it.
+func join(t *testing.T, s store.Store, self Node) (m *Member, kill func()) {
+	t.Helper()
+	ctx, kill := context.WithCancel(t.Context())
+	m, err := Join(ctx, s, self, Options{Leases: leases{s}, Failed: func(err error) { t.Log(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		m.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		kill()
+		<-ended
+	})
+	synctest.Wait()
+	return m, kill
+}
+
+func names(nodes []NodeState) (all []string) {
+	for _, node := range nodes {
+		all = append(all, node.Name)
+	}
+	return all
+}
+
+// A node is registered and present from its start, absent once it is silent, and neither once it has left.
+func TestPresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		start := time.Now()
+		a, _ := join(t, s, Node{Name: "mx1", Address: "https://mx1:8443"})
+		b, kill := join(t, s, Node{Name: "mx2"})
+		if got := a.Present(); !slices.Equal(got, []string{"mx1", "mx2"}) || len(a.Absent()) > 0 {
+			t.Errorf("present %q, absent %q", got, names(a.Absent()))
+		}
+		if got := b.Nodes(); len(got) != 2 || got[0].Address != "https://mx1:8443" || got[0].Boot == got[1].Boot {
+			t.Errorf("%+v", got)
+		}
+		told := a.Changed(t.Context())
+		kill()
+		time.Sleep(PresenceTime - time.Second)
+		if len(a.Absent()) > 0 || len(told) > 0 {
+			t.Error("it is absent too early")
+		}
+		time.Sleep(2 * time.Second)
+		absent := a.Absent()
+		if got := names(absent); !slices.Equal(got, []string{"mx2"}) || len(told) != 1 ||
+			absent[0].Since.Sub(start) != PresenceTime {
+			t.Errorf("absent %+v, told %d times", absent, len(told))
+		}
+		again, kill := join(t, s, Node{Name: "mx2"})
+		if err := again.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		kill()
+		time.Sleep(time.Minute)
+		if got := a.Present(); !slices.Equal(got, []string{"mx1"}) || len(a.Absent()) > 0 {
+			t.Errorf("present %q, absent %q", got, names(a.Absent()))
+		}
+	})
+}
+
+// Another machine cannot have the name of a node that is present; the same one can, at once.
+func TestTakenNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		_, kill := join(t, s, Node{Name: "mx1", Machine: "a"})
+		if _, err := Join(t.Context(), s, Node{Name: "mx1", Machine: "b"}, Options{}); !errors.Is(err, ErrTaken) {
+			t.Errorf("another machine: %v", err)
+		}
+		kill()
+		if m, err := Join(t.Context(), s, Node{Name: "mx1", Machine: "a"}, Options{}); err != nil {
+			t.Errorf("the same machine: %v, %v", m, err)
+		}
+		time.Sleep(time.Minute)
+		if m, err := Join(t.Context(), s, Node{Name: "mx1", Machine: "b"}, Options{}); err != nil {
+			t.Errorf("another machine, later: %v, %v", m, err)
+		}
+		for _, name := range []string{"", "mx/1", strings.Repeat("m", MaxName+1)} {
+			if _, err := Join(t.Context(), s, Node{Name: name}, Options{}); err == nil {
+				t.Errorf("%q is taken", name)
+			}
+		}
+	})
+}
+
+// A node whose registration is gone registers again, but not in the place of another machine or of its next process.
+func TestRegistersAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		m, kill := join(t, s, Node{Name: "mx1", Machine: "a"})
+		defer kill()
+		remove := func() {
+			t.Helper()
+			e, err := s.Get(t.Context(), nodesKey+"mx1")
+			if err == nil {
+				err = s.Delete(t.Context(), nodesKey+"mx1", e.Revision)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		first := m.Boot()
+		remove()
+		second := m.Boot()
+		_, w := m.While()
+		if _, err := w.CompareAndSet(t.Context(), "acks/1", 0, nil); err != nil || first == second {
+			t.Errorf("boots %s and %s: %v", first, second, err)
+		}
+		resume := m.Pause()
+		remove()
+		next, stop := join(t, s, Node{Name: "mx1", Machine: "a"})
+		time.Sleep(time.Minute)
+		_, w = m.While()
+		if _, err := w.CompareAndSet(t.Context(), "acks/2", 0, nil); !errors.Is(err, store.ErrLost) {
+			t.Errorf("written beside the next process: %v", err)
+		}
+		if _, w := next.While(); w.Delete(t.Context(), "acks/1", 2) == nil {
+			t.Error("deleted by a wrong revision")
+		}
+		stop()
+		if err := resume(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_, w = m.While()
+		if _, err := w.CompareAndSet(t.Context(), "acks/2", 0, nil); err != nil || m.Boot() == second {
+			t.Errorf("after the next process has failed: %v", err)
+		}
+		if _, err := (store.SetOf[Node](s, nodesKey)).Get(t.Context(), "mx1"); err != nil {
+			t.Error(err)
+		}
+		taken := Node{Boot: "other", Machine: "b"}
+		if err := store.SetOf[Node](s, nodesKey).Replace(t.Context(), "mx1", taken); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if all, err := Registered(t.Context(), s); err != nil || all[0].Value.Boot != "other" {
+			t.Errorf("%+v, %v", all, err)
+		}
+	})
+}
+
+// A node that starts while the store is away goes on as registered, unless it had ended or was another machine.
+func TestJoinsWhileAway(t *testing.T) {
+	for stored, stands := range map[string]bool{
+		`{"boot":"1","machine":"a"}`:                true,
+		`{"boot":"1","machine":"a","stopped":true}`: false,
+		`{"boot":"1","machine":"b"}`:                false,
+		`{`:                                         false,
+	} {
+		s := store.Memory()
+		if _, err := s.CompareAndSet(t.Context(), nodesKey+"mx1", 0, []byte(stored)); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Join(t.Context(), away{s}, Node{Name: "mx1", Machine: "a"}, Options{})
+		if stands && (err != nil || m.Boot() != "1") || !stands && !errors.Is(err, store.ErrAway) {
+			t.Errorf("%s: %v", stored, err)
+		}
+		s.Close()
+	}
+}
+
+// Only a node that serves nobody is removed.
+func TestRemove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		_, kill := join(t, s, Node{Name: "mx1"})
+		remove := func(dead bool, want error) {
+			t.Helper()
+			if err := Remove(t.Context(), s, "mx1", dead); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		}
+		remove(true, ErrPresent)
+		kill()
+		time.Sleep(time.Minute)
+		remove(false, ErrMayServe)
+		remove(true, nil)
+		remove(true, ErrUnknown)
+		m, kill := join(t, s, Node{Name: "mx1"})
+		if err := m.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		kill()
+		time.Sleep(time.Minute)
+		remove(false, nil)
+	})
+}
