@@ -71,6 +71,9 @@ var bans = []struct{ from, to, why string }{
 	{"portico/cluster", "github.com/...", "the same"},
 	{"portico/cluster", "go.etcd.io/etcd/...", "the same: whichever store"},
 	{"portico/cluster", "portico/backend/...", "it does not know what nodes agree on"},
+	{"portico/cluster/seal", "portico/backend/...", "it does not know what it seals"},
+	{"portico/cluster/seal", "github.com/...", "it sees secrets: the standard library has all that it needs"},
+	{"portico/cluster/seal", "go.etcd.io/etcd/...", "the same"},
 
 	{"portico/fleet", "portico/...", "it asks nodes, whatever for"},
 	{"portico/fleet", "github.com/...", "the same"},
