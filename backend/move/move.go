@@ -185,7 +185,10 @@ func (m *Move) Settle(ctx context.Context) (ours bool) {
 	}
 	now := m.t.records.Item(m.item.Name)
 	ours = now.Revision == m.item.Revision && m.item.Value.Phase != Closing
-	m.t.note(func() { m.th.held = !ours })
+	m.t.note(func() {
+		m.th.held = !ours
+		m.th.empty = m.th.empty && !ours // people are let in now
+	})
 	return ours
 }
 

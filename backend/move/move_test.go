@@ -170,3 +170,55 @@ func TestRemovedMemberRegistersAgain(t *testing.T) {
 		q.site.group.Wait()
 	})
 }
+
+// A move that fails lets people in again. A member that closes the thing later has to end their sessions, though it had
+// found nobody in when another one's move before had closed the thing.
+func TestClosingAfterAMoveThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		p := &process{site: newSite(1, 0), name: "mx1", does: make(map[string]*doing), ctx: t.Context()}
+		p.does["db1"] = &doing{by: OpenAt("mbx1"), kick: make(chan struct{})}
+		var err error
+		if p.table, err = NewTable(t.Context(), s, "active/", Options{State: p.State,
+			Members: NewMembers(s, joined(t, s, "mx1", nil))}); err != nil {
+			t.Fatal(err)
+		}
+		item := store.Item[Record]{Name: "db1", Value: OpenAt("mbx1")}
+		put := func(r Record) { // as another member does
+			t.Helper()
+			item.Value = r
+			if item, err = p.table.put(t.Context(), item); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(OpenAt("mbx1"))
+		closing := Record{Phase: Closing, At: "mbx1", To: "mbx2", By: "mx2"}
+		put(closing)
+		p.table.follow(t.Context(), "db1", p)
+		put(OpenAt("mbx1"))
+		// Before the member follows that, its own move begins, and has to wait for mx2.
+		joined(t, s, "mx2", nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := p.tryMove(ctx, "db1", "mbx3"); err == nil || p.holds("db1") {
+			t.Fatal(err)
+		}
+		item = p.table.Record("db1")
+		p.does["db1"].insides = 1
+		put(closing)
+		followed := make(chan struct{})
+		go func() {
+			p.table.follow(t.Context(), "db1", p)
+			close(followed)
+		}()
+		time.Sleep(10 * time.Second)
+		if closed(followed) {
+			t.Error("it has acknowledged while somebody is in")
+		}
+		p.mu.Lock()
+		p.does["db1"].insides = 0
+		p.mu.Unlock()
+		<-followed
+	})
+}
