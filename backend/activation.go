@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/backend/move"
+	"portico/cluster"
 	"portico/configs/store"
 )
 
@@ -29,9 +30,9 @@ type MoveOptions struct {
 	// Patience is how long a member of the site may be absent before the move does not wait for it any more. With 0, a
 	// move that would have to wait for one is refused before it begins.
 	Patience time.Duration
-	// Fence makes sure that a member which is absent for longer than Patience serves nobody, and then takes it out of
-	// the site. If it is nil or fails, the move is undone.
-	Fence func(ctx context.Context, node string) error
+	// Fence makes sure that the process of a member which is absent for longer than Patience serves nobody, and then
+	// takes that process out of the site; see cluster.Expel. If it is nil or fails, the move is undone.
+	Fence func(ctx context.Context, node cluster.Node) error
 	// Force moves to a server that does not answer, and to a copy that is Failed, too.
 	Force bool
 
@@ -102,7 +103,7 @@ func (m *ActiveManager) agree(ctx context.Context, of *move.Move, o MoveOptions)
 			return fmt.Errorf("%w: %w", ErrAbsent, err)
 		}
 		for _, node := range absent.Nodes {
-			if err := o.Fence(ctx, node.Name); err != nil {
+			if err := o.Fence(ctx, node.Node); err != nil {
 				return fmt.Errorf("%w: %w: fence it: %w", ErrAbsent, absent, err)
 			}
 		}

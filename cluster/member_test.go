@@ -233,3 +233,35 @@ func TestRemove(t *testing.T) {
 		remove(false, nil)
 	})
 }
+
+// A node that is back since it was judged dead is not expelled, and is not taken for absent as long as the one before.
+func TestExpel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		a, _ := join(t, s, Node{Name: "mx1"})
+		_, kill := join(t, s, Node{Name: "mx2"})
+		kill()
+		time.Sleep(time.Minute)
+		judged := a.Absent()[0]
+		again, err := Join(t.Context(), s, Node{Name: "mx2"}, Options{Leases: leases{s}}) // not present yet
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if absent := a.Absent(); len(absent) != 1 || !absent[0].Since.Equal(time.Now()) {
+			t.Errorf("absent %+v", absent)
+		}
+		expel := func(node Node, left int) {
+			t.Helper()
+			err := Expel(t.Context(), s, node)
+			if all, listErr := Registered(t.Context(), s); err != nil || listErr != nil || len(all) != left {
+				t.Errorf("left %+v, %v, %v", all, err, listErr)
+			}
+		}
+		expel(judged.Node, 2)
+		judged.Boot = again.Boot()
+		expel(judged.Node, 1)
+		expel(judged.Node, 1)
+	})
+}

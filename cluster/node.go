@@ -86,6 +86,20 @@ func Remove(ctx context.Context, s store.Store, name string, dead bool) error {
 	return nil
 }
 
+// Expel removes a node that is known to serve nobody, as it was when that was judged: if it has registered again since,
+// which a fence that restarts it can bring about, that registration stands.
+func Expel(ctx context.Context, s store.Store, node Node) error {
+	nodes := store.SetOf[Node](s, nodesKey)
+	item, err := nodes.Get(ctx, node.Name)
+	if err == nil && item.Revision != 0 && item.Value.Boot == node.Boot {
+		err = nodes.Remove(ctx, item)
+	}
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("node %s: %w", node.Name, err)
+	}
+	return nil
+}
+
 // NodeState is a node as this one sees it.
 type NodeState struct {
 	Node

@@ -28,8 +28,9 @@ type presence struct {
 
 func presences(s store.Store) store.Set[presence] { return store.SetOf[presence](s, presentKey) }
 
-// sighting is since when a node is present, or is not.
+// sighting is since when a node is present, or is not. It begins again when the node registers.
 type sighting struct {
+	boot    string
 	present bool
 	since   time.Time
 }
@@ -60,10 +61,10 @@ func (m *Member) look() {
 	}
 	first, changed, still := len(m.since) == 0, false, make(map[string]sighting)
 	for _, item := range m.seen.All() {
-		now := sighting{m.isPresent(item), time.Now()}
+		now := sighting{item.Value.Boot, m.isPresent(item), time.Now()}
 		before, known := m.since[item.Name]
 		switch {
-		case known && before.present == now.present:
+		case known && before.present == now.present && before.boot == now.boot:
 			now = before
 		case first:
 			now.since = m.began
