@@ -52,7 +52,7 @@ func (s *Store) note(err error) {
 	}
 	s.mu.Unlock()
 	if !same {
-		s.changed(now)
+		s.opt.Changed(now)
 	}
 }
 
@@ -93,8 +93,11 @@ func (s *Store) reached(revision uint64) {
 // follow keeps the copy in memory up to date, until ctx ends.
 func (s *Store) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := s.watch(ctx)
-		if errors.Is(err, rpctypes.ErrCompacted) { // etcd has forgotten what came in between
+		var err error
+		if s.loaded {
+			err = s.watch(ctx)
+		}
+		if !s.loaded || errors.Is(err, rpctypes.ErrCompacted) { // etcd has forgotten what came in between
 			err = s.load(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
@@ -127,7 +130,9 @@ func (s *Store) watch(ctx context.Context) error {
 			if err := s.known(answer.Header, 0); err != nil { // it may be from a member that is behind
 				return err
 			}
-			s.take(answer.Events)
+			if err := s.take(answer.Events); err != nil {
+				return err
+			}
 		case <-tick.C:
 			if err := s.ask(ctx); err != nil {
 				return err
@@ -137,7 +142,7 @@ func (s *Store) watch(ctx context.Context) error {
 }
 
 // take takes changes in. They may not be all that there are up to the answer's own revision.
-func (s *Store) take(events []*clientv3.Event) {
+func (s *Store) take(events []*clientv3.Event) error {
 	changes := make([]store.Change, 0, len(events))
 	for _, e := range events {
 		entry := store.Entry{Key: string(e.Kv.Key[len(s.prefix):]), Revision: uint64(e.Kv.ModRevision)}
@@ -146,10 +151,10 @@ func (s *Store) take(events []*clientv3.Event) {
 		}
 		changes = append(changes, store.Change{Entry: entry, Deleted: e.Type == clientv3.EventTypeDelete})
 	}
-	s.seen.Apply(changes...)
-	if len(changes) > 0 {
-		s.reached(changes[len(changes)-1].Revision)
+	if len(changes) == 0 {
+		return nil
 	}
+	return s.apply(changes, changes[len(changes)-1].Revision)
 }
 
 // ask asks whether etcd answers, and is the one that it was.
@@ -187,9 +192,9 @@ func (s *Store) load(ctx context.Context) error {
 		changes = append(changes, store.Change{Entry: entry})
 	}
 	slices.SortFunc(changes, func(a, b store.Change) int { return cmp.Compare(a.Revision, b.Revision) })
-	s.seen.Apply(changes...)
-	s.reached(revision)
-	return nil
+	err = s.apply(changes, revision)
+	s.loaded = s.loaded || err == nil
+	return err
 }
 
 // read reads all entries as they were at one revision.

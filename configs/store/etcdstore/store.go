@@ -32,6 +32,11 @@ type Options struct {
 	Timeout   time.Duration // bounds each call; 0 for DefaultTimeout
 	// Changed is called when the state changes, never two calls at a time. It may be nil.
 	Changed func(State)
+
+	// File keeps what is known of etcd for a start while it is away; "" keeps nothing. A process has the file alone.
+	File   string
+	Keep   func(key string) bool // which entries are kept; nil for all
+	Failed func(error)           // told when the file cannot be read or written; it may be nil
 }
 
 // DefaultTimeout is how long a call waits for etcd.
@@ -55,9 +60,12 @@ var ErrRestored = errors.New("etcd lacks changes that this node knows: restored 
 
 // Store is a store in etcd. It is safe for concurrent use.
 type Store struct {
+	opt     Options // File, Keep, Failed and Changed
 	client  *clientv3.Client
 	prefix  string
 	timeout time.Duration
+	kept    bool // the file is as it should be; the goroutine that follows has this
+	loaded  bool // all entries were read, and not only those of the file; so does it have this
 	seen    *store.Replica
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
@@ -68,13 +76,13 @@ type Store struct {
 	revision uint64        // of etcd, up to which seen has all
 	moved    chan struct{} // closed and made anew when revision changes, or following ends
 	state    State
-	changed  func(State)
 	calling  sync.Mutex // held while changed runs
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open connects to etcd and reads all entries. ctx bounds that. If etcd does not answer, the error is store.ErrAway.
+// Open connects to etcd and reads all entries. ctx bounds that. If etcd does not answer, the store has what the file
+// has kept; without a file, the error is store.ErrAway.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	timeout := o.Timeout
 	if timeout == 0 {
@@ -86,12 +94,24 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd: %w", err)
 	}
-	s := &Store{client: client, prefix: o.Prefix + "/", timeout: timeout, seen: store.NewReplica(),
-		moved: make(chan struct{}), state: State{Since: time.Now()}, changed: o.Changed}
-	if s.changed == nil {
-		s.changed = func(State) {}
+	s := &Store{opt: o, client: client, prefix: o.Prefix + "/", timeout: timeout, seen: store.NewReplica(),
+		moved: make(chan struct{}), state: State{Since: time.Now()}}
+	if s.opt.Changed == nil {
+		s.opt.Changed = func(State) {}
 	}
-	if err := s.load(ctx); err != nil {
+	if s.opt.Failed == nil {
+		s.opt.Failed = func(error) {}
+	}
+	if s.opt.Keep == nil {
+		s.opt.Keep = func(string) bool { return true }
+	}
+	known := s.remember()
+	err = s.load(ctx)
+	if known && errors.Is(err, store.ErrAway) {
+		s.note(err)
+		err = nil
+	}
+	if err != nil {
 		client.Close()
 		return nil, err
 	}
