@@ -4,6 +4,7 @@
 //	node.go        what the store has of a node
 //	member.go      this node as one of them: it registers, and stays registered
 //	presence.go    who is present, and since when
+//	leader.go      which of them does what is enough to do once
 //
 // Registered is whoever may let users in: a node registers before it lets the first one in, and is registered until it
 // has ended properly or an operator removes it. What must be safe goes by that alone. Present is whoever has renewed a
