@@ -16,6 +16,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,11 +44,14 @@ func ofDatabase(phase, database, from, to string) []field {
 
 func ofServer(server string) []field { return []field{{"phase", restart}, {"server", server}} }
 
+func ofInstance(instance uint64) field { return field{"instance", strconv.FormatUint(instance, 10)} }
+
 // Command runs a program for each call, with the arguments that it has and more. For a database these are activate or
 // deactivate, the database, the mailbox server that had the active copy, and the one that is to have it; the
 // environment has them as PORTICO_PHASE, PORTICO_DATABASE, PORTICO_FROM and PORTICO_TO. For a mailbox server they are
-// restart and its name: PORTICO_PHASE and PORTICO_SERVER. The environment has PATH beside. Done is exit status 0. No
-// shell is involved.
+// restart and its name: PORTICO_PHASE and PORTICO_SERVER; PORTICO_INSTANCE is the number of the step in the recovery
+// log, so that a program can tell whether it has done that already. The environment has PATH beside. Done is exit
+// status 0. No shell is involved.
 type Command struct {
 	Program []string
 	Timeout time.Duration // then it is killed, with what it has started
@@ -63,17 +68,20 @@ func (c *Command) Activate(ctx context.Context, database, from, to string) error
 }
 
 // Restart restarts a mailbox server, or its service: whatever the program does.
-func (c *Command) Restart(ctx context.Context, server string) error {
-	return c.run(ctx, ofServer(server))
+func (c *Command) Restart(ctx context.Context, server string, instance uint64) error {
+	return c.run(ctx, ofServer(server), ofInstance(instance))
 }
 
-func (c *Command) run(ctx context.Context, told []field) error {
+// run runs the program. More is in its environment alone.
+func (c *Command) run(ctx context.Context, told []field, more ...field) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.Program[0], c.Program[1:]...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	for _, f := range told {
 		cmd.Args = append(cmd.Args, f.value)
+	}
+	for _, f := range slices.Concat(told, more) {
 		cmd.Env = append(cmd.Env, "PORTICO_"+strings.ToUpper(f.name)+"="+f.value)
 	}
 	said := &bounded{}
@@ -91,7 +99,7 @@ func (c *Command) run(ctx context.Context, told []field) error {
 }
 
 // HTTP posts JSON for each call: {"phase": "activate", "database": ..., "from": ..., "to": ...}, or {"phase":
-// "restart", "server": ...}. Done is a status of 200 to 299. Redirects are not followed.
+// "restart", "server": ..., "instance": ...}. Done is a status of 200 to 299. Redirects are not followed.
 type HTTP struct {
 	URL     string
 	TLS     *tls.Config
@@ -110,8 +118,8 @@ func (h *HTTP) Activate(ctx context.Context, database, from, to string) error {
 }
 
 // Restart restarts a mailbox server, or its service: whatever stands behind the URL does.
-func (h *HTTP) Restart(ctx context.Context, server string) error {
-	return h.post(ctx, ofServer(server))
+func (h *HTTP) Restart(ctx context.Context, server string, instance uint64) error {
+	return h.post(ctx, append(ofServer(server), ofInstance(instance)))
 }
 
 func (h *HTTP) post(ctx context.Context, told []field) error {

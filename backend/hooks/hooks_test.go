@@ -111,12 +111,12 @@ func TestHTTP(t *testing.T) {
 func TestRestart(t *testing.T) {
 	testkit.NoLeaks(t)
 	out := filepath.Join(t.TempDir(), "out")
-	command := &hooks.Command{Program: []string{program(t, `echo "$2 $3: $PORTICO_PHASE $PORTICO_SERVER" >>"$1"`),
+	command := &hooks.Command{Program: []string{program(t, `echo "$2 $3 $4: $PORTICO_PHASE $PORTICO_SERVER $PORTICO_INSTANCE" >>"$1"`),
 		out}, Timeout: time.Minute}
-	if err := command.Restart(t.Context(), "mbx1"); err != nil {
+	if err := command.Restart(t.Context(), "mbx1", 7); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := os.ReadFile(out); string(got) != "restart mbx1: restart mbx1\n" {
+	if got, _ := os.ReadFile(out); string(got) != "restart mbx1 : restart mbx1 7\n" {
 		t.Errorf("the program got %q", got)
 	}
 	var got map[string]string
@@ -126,8 +126,8 @@ func TestRestart(t *testing.T) {
 	}))
 	defer server.Close()
 	call := &hooks.HTTP{URL: server.URL, Timeout: time.Minute}
-	if err := call.Restart(t.Context(), "mbx1"); err != nil || got["phase"] != "restart" || got["server"] != "mbx1" ||
-		len(got) != 2 {
+	if err := call.Restart(t.Context(), "mbx1", 7); err != nil || got["phase"] != "restart" ||
+		got["server"] != "mbx1" || got["instance"] != "7" || len(got) != 3 {
 		t.Errorf("%v: %v", got, err)
 	}
 }

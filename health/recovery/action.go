@@ -95,7 +95,7 @@ func isRestart(id string) bool { return actionOf(id).Restarts() }
 // Actor does an action.
 type Actor struct {
 	// Do does it and says what it has done. Skipped says that there was nothing to do. It ends soon after its context,
-	// which lasts for StepTime at most.
+	// which lasts for StepTime at most. c.Instance is the step's record.
 	Do func(ctx context.Context, c Case) (what string, err error)
 	// Undo takes back what Do has done, and nothing that somebody else has; nil if nothing is to be taken back.
 	Undo func(ctx context.Context, c Case) error
@@ -104,9 +104,9 @@ type Actor struct {
 // StepTime bounds an action. Another node waits so long before it takes the action for interrupted.
 const StepTime = 5 * time.Minute
 
-// do is Do within StepTime.
-func (a Actor) do(ctx context.Context, c Case) (what string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, StepTime)
+// do is Do within a time.
+func (a Actor) do(ctx context.Context, c Case, limit time.Duration) (what string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return a.Do(ctx, c)
 }

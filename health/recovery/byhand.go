@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"portico/health"
 )
@@ -25,10 +26,42 @@ func (r *Responders) turn(ctx context.Context) error {
 		r.endTurn()
 	case <-ctx.Done():
 	}
+	return turnError(ctx)
+}
+
+func turnError(ctx context.Context) error {
 	return fmt.Errorf("nothing was done, because another step was in progress: %w", context.Cause(ctx))
 }
 
-func (r *Responders) endTurn() { <-r.acting }
+func (r *Responders) endTurn() {
+	r.giveTurn()
+	<-r.acting
+}
+
+// turnFor is turn, and waits until no other node acts if an action is for a mailbox server.
+func (r *Responders) turnFor(ctx context.Context, action Action) error {
+	for {
+		if err := r.turn(ctx); err != nil || !r.sharesAction(action) {
+			return err
+		}
+		err := r.take(ctx)
+		if err == nil {
+			return nil
+		}
+		r.endTurn()
+		if !errors.Is(err, errActing) {
+			return fmt.Errorf("nothing was done: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return turnError(ctx)
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// askAgain is how often an operator's request looks whether another node still acts.
+const askAgain = 250 * time.Millisecond
 
 // ByHand does an action on request, after other actions, and returns its record. The recovery log gets the record, and
 // the action counts for throttling. An operator's request is never throttled, only a machine's.
@@ -39,7 +72,7 @@ func (r *Responders) ByHand(
 	if !ok {
 		return Record{}, fmt.Errorf("%s: %w", action, ErrUnknown)
 	}
-	if err := r.turn(ctx); err != nil {
+	if err := r.turnFor(ctx, action); err != nil {
 		return Record{}, err
 	}
 	defer r.endTurn()
@@ -54,7 +87,13 @@ func (r *Responders) ByHand(
 	}
 	record.State = Started
 	r.write(ctx, &record)
-	what, err := actor.do(ctx, c)
+	if r.sharesAction(action) {
+		if err := r.confirm(ctx, record); err != nil {
+			return r.end(ctx, record, ResultSkipped, err.Error(), nil), Skipped(err.Error())
+		}
+	}
+	c.Instance = record.Instance
+	what, err := actor.do(ctx, c, r.stepTime())
 	var skipped Skipped
 	var partial Partial
 	switch {
@@ -84,7 +123,7 @@ func (r *Responders) Lift(ctx context.Context, action Action, c Case, requestor 
 	if actor.Undo == nil {
 		return Record{}, nil
 	}
-	if err := r.turn(ctx); err != nil {
+	if err := r.turnFor(ctx, action); err != nil {
 		return Record{}, err
 	}
 	defer r.endTurn()

@@ -18,7 +18,19 @@ type Case struct {
 	Server   string `json:"server,omitempty"`
 	Database string `json:"database,omitempty"` // the database that the monitor looks at, if it does
 	Alone    bool   `json:"alone,omitempty"`    // other databases on the server are well
-	Resumed  bool   `json:"-"`                  // a process before this one has begun the action, and was interrupted
+	// the node whose front end may be at fault; "" if a server is, or on a Portico that is alone
+	Node     string `json:"node,omitempty"`
+	Resumed  bool   `json:"-"` // a process before this one has begun the action, and was interrupted
+	Instance uint64 `json:"-"` // the record of the action
+}
+
+// name is under which the store keeps the ladder of the case: the site has one for each monitor, and each node one for
+// its own front end.
+func (c Case) name() string {
+	if c.Node == "" {
+		return c.Monitor
+	}
+	return c.Node + ":" + c.Monitor
 }
 
 func (c Case) server() string   { return c.Server }

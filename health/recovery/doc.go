@@ -10,6 +10,10 @@
 //	rescue.go      when users move to another copy before any restart
 //	spare.go       when a blocked server is used after all: it has the only copy
 //	persist.go     records and ladders in the store
+//	acting.go      which node of a site acts on mailbox servers: one at a time, and no step twice
+//	leading.go     which node of a site looks after them, and what stays each node's own
+//	owner.go       whose a step is, and what becomes of it if its process has ended
+//	outcome.go     how a fault ends, and who was told of it
 //	published.go   what others can read: ladders and records
 //	byhand.go      actions of operators
 //	responders.go  the goroutine that looks at all of them

@@ -79,6 +79,9 @@ func (r *Responders) nextStep(ctx context.Context, l *Ladder, m health.MonitorSt
 		l.ForPeople = true
 		return false
 	}
+	if !r.claim(ctx, l) {
+		return false
+	}
 	failure, fine := r.verifyAndNote(ctx, l, m)
 	if fine || ctx.Err() != nil {
 		return false
@@ -220,10 +223,15 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 	}
 	record.State = Started
 	// it was told that it is tried again
+	stored := false
 	if r.alike(l, Record{ID: record.ID, Resource: record.Resource, Result: ResultFailed}) {
-		r.putRecord(ctx, &record)
+		stored = r.putRecord(ctx, &record)
 	} else {
-		r.write(ctx, &record)
+		stored = r.write(ctx, &record)
+	}
+	if !stored && r.shares(l.Case) { // other nodes would know nothing of it
+		r.end(ctx, record, ResultSkipped, "the store of the site cannot be written", nil)
+		return true
 	}
 	l.Begun, l.Owner = record.Instance, r.owner
 	if actor.Undo != nil && (action != Failover || !l.Alone) { // a database that moves alone leaves no block behind
@@ -237,11 +245,21 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 	return r.do(ctx, l, l.Case, action, record, actor)
 }
 
-// do does a stored action.
+// do does a stored action. At a mailbox server of a site it begins if no other node has taken it over meanwhile.
 func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, record Record,
 	actor Actor) (done bool) {
-	what, err := actor.do(ctx, c)
+	if r.shares(l.Case) {
+		if err := r.confirm(ctx, record); err != nil || r.stepTime() <= 0 {
+			if l.endStep(); r.save(ctx, l) { // else the ladder and the record are another node's now
+				r.end(ctx, record, ResultSkipped, "another node acts, or the store of the site cannot be written", nil)
+			}
+			return true
+		}
+	}
+	c.Instance = record.Instance
+	what, err := actor.do(ctx, c, r.stepTime())
 	if ctx.Err() != nil { // the process ends: the next one finds it begun
+		r.keepTurn()
 		return true
 	}
 	var skipped Skipped
@@ -317,6 +335,9 @@ func (l *Ladder) endStep() { l.Begun, l.Owner = 0, Owner{} }
 // it has changed anything but the ladder.
 func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorState) (done bool) {
 	begun := l.Begun
+	if !r.claim(ctx, l) {
+		return false
+	}
 	l.Owner = r.owner
 	if !r.save(ctx, l) {
 		return false

@@ -161,6 +161,9 @@ func (r *Responders) adoptBlock(ctx context.Context, self health.MonitorState) {
 // lift takes back what a ladder has done, the latest first, and says whether nothing is left. What fails is tried
 // again later.
 func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
+	if (l.Begun != 0 || len(l.Lift) > 0) && !r.claim(ctx, l) {
+		return false
+	}
 	if l.Begun != 0 { // it was interrupted, and is not wanted any more
 		r.interrupt(ctx, l.Begun)
 		l.endStep()

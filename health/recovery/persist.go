@@ -32,17 +32,20 @@ func (r *Responders) end(ctx context.Context, record Record, result Result, mess
 	return record
 }
 
-// write stores a record, and passes it to Options.Recorded.
-func (r *Responders) write(ctx context.Context, record *Record) {
-	r.putRecord(ctx, record)
+// write stores a record, and passes it to Options.Recorded. It says whether the record is stored.
+func (r *Responders) write(ctx context.Context, record *Record) (stored bool) {
+	stored = r.putRecord(ctx, record)
 	r.opt.Recorded(*record)
+	return stored
 }
 
 // putRecord adds a record to the recovery log.
-func (r *Responders) putRecord(ctx context.Context, record *Record) {
-	if err := r.log.put(ctx, record); err != nil {
+func (r *Responders) putRecord(ctx context.Context, record *Record) (stored bool) {
+	err := r.log.put(ctx, record)
+	if err != nil {
 		r.opt.Failed(fmt.Errorf("recovery log: %w", err))
 	}
+	return err == nil
 }
 
 // savedLadder is a ladder as the store has it.
@@ -60,7 +63,7 @@ func (r *Responders) takeLadders() {
 			continue
 		}
 		l := item.Value
-		if l.Monitor != item.Name {
+		if l.name() != item.Name {
 			r.opt.Failed(fmt.Errorf("read stored ladder %s: it belongs to monitor %q", item.Name, l.Monitor))
 			r.saved[item.Name] = savedLadder{revision: item.Revision}
 			continue
@@ -80,15 +83,20 @@ func (r *Responders) takeLadders() {
 }
 
 // save stores a ladder, if it has changed. It returns false if another writer has changed it first: then the next look
-// uses what that writer has stored.
+// uses what that writer has stored. What a disk does not take is done all the same; what the store of a site does not
+// take may have been done by another node, so then it returns false too.
 func (r *Responders) save(ctx context.Context, l *Ladder) bool {
+	name := l.name()
+	if r.ladders[name] != l { // it has been replaced
+		return false
+	}
 	text, err := json.Marshal(l)
-	if err == nil && r.saved[l.Monitor].text == string(text) {
+	if err == nil && r.saved[name].text == string(text) {
 		return true
 	}
-	item := r.stored.Item(l.Monitor)
+	item := r.stored.Item(name)
 	if item.Err == nil { // else it is replaced as it is
-		item.Revision = r.saved[l.Monitor].revision
+		item.Revision = r.saved[name].revision
 	}
 	item.Value = *l
 	if err == nil {
@@ -100,9 +108,9 @@ func (r *Responders) save(ctx context.Context, l *Ladder) bool {
 	}
 	if err != nil {
 		r.opt.Failed(fmt.Errorf("store a ladder: %w", err))
-		return true
+		return !r.shares(l.Case)
 	}
-	r.saved[l.Monitor] = savedLadder{string(text), item.Revision}
+	r.saved[name] = savedLadder{string(text), item.Revision}
 	return true
 }
 

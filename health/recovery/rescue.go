@@ -27,6 +27,9 @@ func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorStat
 	if len(spare) == 0 && !r.standsBy(ctx, l.Case, s) {
 		return false
 	}
+	if !r.claim(ctx, l) {
+		return false
+	}
 	failure, fine := r.verifyAndNote(ctx, l, m)
 	if fine || ctx.Err() != nil || l.unfit(Failover, failure) != "" {
 		return false

@@ -59,6 +59,7 @@ type Options struct {
 	// for readable.
 	Read     func(ctx context.Context, database, server string) error
 	Actors   map[Action]Actor
+	Site     *Site            // nil: this Portico is alone
 	Node     string           // this node's name; no other writer of the store has it
 	Store    store.Store      // keeps log and ladders
 	Now      func() time.Time // default time.Now
@@ -77,12 +78,14 @@ type Responders struct {
 	opt    Options
 	owner  Owner // this process
 	log    *Log
-	stored *store.Mirror[Ladder] // by monitor
+	stored *store.Mirror[Ladder] // by Case.name
 
 	acting  chan struct{}          // held by whoever acts, so that one acts at a time; taken before mu, see turn
-	ladders map[string]*Ladder     // by monitor; acting guards the map and the ladders
+	ladders map[string]*Ladder     // by Case.name; acting guards the map and the ladders
 	saved   map[string]savedLadder // what the store has of each ladder; acting guards it
-	foreign map[uint64]wait        // by record: steps of other nodes that are in progress; acting guards it
+	turns   turns                  // which node acts; acting guards it
+	leads   bool                   // this node looks after mailbox servers, and no other one acts; acting guards it
+	against map[string]bool        // servers that only this node sees failing, by the last look; acting guards it
 
 	mu        sync.Mutex // guards what follows
 	current   Plan
@@ -91,7 +94,7 @@ type Responders struct {
 	paused    bool            // nothing may be done
 }
 
-// storedLadders is where the store keeps ladders, by monitor.
+// storedLadders is where the store keeps ladders, by Case.name.
 const storedLadders = "health/recovery/ladders/"
 
 // New returns responders that go on where those of an earlier process have ended. They do nothing before Run.
@@ -118,6 +121,7 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 	r := &Responders{
 		opt: o, owner: Owner{o.Node, o.Now()}, log: log, acting: make(chan struct{}, 1), current: Plan{Mode: Off},
 		ladders: make(map[string]*Ladder), saved: make(map[string]savedLadder),
+		turns: turns{stored: store.SetOf[acting](o.Store, storedIn)},
 	}
 	r.stored, err = store.NewMirror(ctx, store.SetOf[Ladder](o.Store, storedLadders), store.MirrorOptions{
 		Failed: func(err error) { r.opt.Failed(fmt.Errorf("read stored ladder: %w", err)) },
@@ -177,18 +181,18 @@ func (r *Responders) look(ctx context.Context) {
 	}
 	defer r.endTurn()
 	r.takeLadders()
-	r.waitForForeign(ctx)
 	plan := r.plan()
 	all := recoverable(r.opt.Monitors(), plan)
 	s := snapshot{all: all, active: r.opt.Active, percent: plan.CommonPercent}
+	r.lead(ctx, all != nil)
 	for _, l := range r.ladders {
-		if l.Begun == 0 && !r.blocked(l.Server) { // an operator has lifted it
+		if r.mine(l.Case) && l.Begun == 0 && !r.blocked(l.Server) { // an operator has lifted it
 			r.dropBlock(ctx, l)
 		}
 	}
 	if all != nil && plan.Mode == Off { // what was done before it was switched off is not left behind
 		for _, id := range slices.Collect(maps.Keys(r.ladders)) {
-			if l := r.ladders[id]; !r.doneElsewhere(l) && r.release(ctx, l, s) {
+			if l := r.ladders[id]; l != nil && r.mine(l.Case) && r.release(ctx, l, s) {
 				r.forget(ctx, id)
 			}
 		}
@@ -200,21 +204,32 @@ func (r *Responders) look(ctx context.Context) {
 	leads := s.leaders()
 	monitors := make(map[string]health.MonitorState)
 	forPeople, off, done := make(map[string]bool), make(map[string]bool), false
+	disputed := r.disputes(ctx, s)
 	for _, m := range all {
 		monitors[m.ID()] = m
 		if r.off(m) {
 			off[m.ID()], forPeople[m.ID()] = true, true
 			continue
 		}
-		r.begin(m, s)
+		if !disputed[m.ID()] {
+			r.begin(m, s)
+		}
+		forPeople[m.ID()] = r.overlooked(m)
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(r.ladders), func(a, b string) int { return compareRank(a, b) }) {
 		l := r.ladders[id]
-		m, known := monitors[id]
-		switch {
-		case off[id]: // recovery of its server is off: the ladder stays as it is
+		if l == nil || l.Node != "" && !r.mine(l.Case) { // it is gone, or of another node's front end
 			continue
-		case r.doneElsewhere(l): // its owner stores how it has ended
+		}
+		m, known := monitors[l.Monitor]
+		switch {
+		case off[l.Monitor]: // recovery of its server is off: the ladder stays as it is
+			continue
+		case !r.mine(l.Case): // the leader stores how it goes on
+		case disputed[l.Monitor] && l.Server != "": // another leader goes on
+		case r.strays(l, m, s):
+			r.forget(ctx, id)
+			continue
 		case !known, m.Well(), m.Value == health.Disabled:
 			r.endFault(ctx, l, m)
 			if r.release(ctx, l, s) {
@@ -225,7 +240,7 @@ func (r *Responders) look(ctx context.Context) {
 			done = r.visit(ctx, l, m, s, leads)
 			r.save(ctx, l)
 		}
-		forPeople[id] = l.ForPeople
+		forPeople[l.Monitor] = forPeople[l.Monitor] || l.ForPeople
 	}
 	r.show(forPeople, false)
 }
@@ -253,61 +268,6 @@ func recoverable(all []health.MonitorState, of Plan) []health.MonitorState {
 	return found
 }
 
-// endFault notes that a monitor has seen its target well: the next fault begins at the foot of the ladder.
-func (r *Responders) endFault(ctx context.Context, l *Ladder, m health.MonitorState) {
-	if l.Since.IsZero() || m.Value != health.Healthy && m.Value != health.Degraded {
-		return
-	}
-	if !l.ForPeople {
-		r.helped(l)
-	}
-	l.Since, l.Rung, l.Next, l.ForPeople, l.Escalated, l.Postponed, l.Due = time.Time{}, 0, time.Time{}, false, false,
-		0, time.Time{}
-	l.held, l.blamed = time.Time{}, time.Time{}
-	r.save(ctx, l)
-}
-
-// helped tells of the last step that may have mended what a ladder was for, now that its monitor is healthy. Of a
-// failover somebody was told when it was done.
-func (r *Responders) helped(l *Ladder) {
-	for _, record := range slices.Backward(r.log.Records()) {
-		if record.Monitor != l.Monitor || record.Start.Before(l.Since) || record.Result != ResultSucceeded ||
-			!kinds[actionOf(record.ID)].mends {
-			continue
-		}
-		if record.ID != kinds[Failover].id {
-			r.opt.Helped(record)
-		}
-		return
-	}
-}
-
-// Escalated notes in the recovery log that somebody was told about monitors: one record for all that nobody was told
-// about before in their present faults.
-func (r *Responders) Escalated(ctx context.Context, monitors []string, who string) {
-	if r.turn(ctx) != nil {
-		return
-	}
-	defer r.endTurn()
-	var newly []string
-	for _, id := range slices.SortedFunc(slices.Values(monitors), compareRank) {
-		if l := r.ladders[id]; l != nil && !l.Escalated {
-			l.Escalated = true
-			r.save(ctx, l)
-			newly = append(newly, id)
-		}
-	}
-	if len(newly) == 0 {
-		return
-	}
-	message := "told: " + who
-	if others := newly[1:]; len(others) > 0 {
-		message += "; also of " + strings.Join(others, ", ")
-	}
-	record := r.newRecord(Escalate, r.ladders[newly[0]].Case, Escalate.Responder(nameOf(newly[0])), r.opt.Now())
-	r.enter(ctx, record, ResultSucceeded, message)
-}
-
 func compareRank(a, b string) int {
 	if n := catalogue.Of(nameOf(a)).Rank - catalogue.Of(nameOf(b)).Rank; n != 0 {
 		return n
@@ -327,18 +287,22 @@ func (r *Responders) begin(m health.MonitorState, s snapshot) {
 	if m.Value != health.Unhealthy {
 		return
 	}
-	switch l := r.ladders[m.ID()]; {
+	c := r.caseOf(m, s)
+	if site := r.ladders[m.ID()]; !r.mine(c) || c.Node != "" && site != nil && !site.Since.IsZero() {
+		return
+	}
+	switch l := r.ladders[c.name()]; {
 	case l == nil:
-		r.ladders[m.ID()] = &Ladder{Case: s.caseOf(m), Since: m.LastTransition}
+		r.ladders[c.name()] = &Ladder{Case: c, Since: m.LastTransition}
 	case l.Since.IsZero():
-		l.Case, l.Since, l.Note = s.caseOf(m), m.LastTransition, ""
+		l.Case, l.Since, l.Note = c, m.LastTransition, ""
 	}
 }
 
 // visit does for a ladder what is to be done now, and says whether that was anything.
 func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState, s snapshot,
 	leads map[string]string) (done bool) {
-	now := s.caseOf(m)
+	now := r.caseOf(m, s)
 	if self, watched := s.selfTest(l.Server); watched {
 		l.wellBefore = self.WellInRow
 	}
@@ -375,7 +339,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 			until.UTC().Format(time.RFC3339))
 	case !first:
 		l.Note = lead + " is handled first"
-		other := r.ladders[lead]
+		other := r.ladders[Case{Monitor: lead, Node: l.Node}.name()]
 		l.ForPeople = l.ForPeople || other != nil && other.ForPeople ||
 			other == nil && r.opt.Now().Sub(l.Since) > r.plan().Wait
 	default:

@@ -42,6 +42,12 @@ type world struct {
 	kill       Action        // the process ends in the middle of it
 	helped     []string      // what has helped
 	followed   []string      // monitors whose probes are repeated, since what they look at was restarted
+	node       string        // its name
+	site       *Site         // nil: it is alone
+	follows    bool          // it is not the leader of its site
+	resigned   int
+	against    map[string][]string // nodes that see what a monitor looks at working
+	meanwhile  func()              // called once during the next action
 	r          *Responders
 	ctx        context.Context
 	end        context.CancelFunc
@@ -51,7 +57,8 @@ type world struct {
 var noLimit = Throttle{InAnHour: -1, InADay: -1, GroupInADay: -1}
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, each: lookEach, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), store: store.Memory(),
+	w := &world{t: t, node: "mx1", each: lookEach,
+		now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), store: store.Memory(),
 		active: make(map[string]string), fail: make(map[Action]error), blocked: make(map[string]bool)}
 	t.Cleanup(func() { w.store.Close() })
 	add := func(set, name, target string) {
@@ -90,6 +97,13 @@ func (w *world) start() {
 	for action := range kinds {
 		actor := Actor{Do: func(ctx context.Context, c Case) (string, error) {
 			w.did = append(w.did, string(action)+" "+kinds[action].resource(c))
+			if record, ok := w.r.log.find(c.Instance); !ok || record.State != Started {
+				w.t.Errorf("%s is step %d: %+v", action, c.Instance, record)
+			}
+			if during := w.meanwhile; during != nil {
+				w.meanwhile = nil
+				during()
+			}
 			if w.kill == action {
 				w.end()
 				return "", ctx.Err()
@@ -135,7 +149,7 @@ func (w *world) start() {
 			server string) error {
 			return w.unread[database+" on "+server]
 		},
-		Actors: actors, Node: "mx1", Store: w.store, Now: func() time.Time { return w.now },
+		Actors: actors, Site: w.site, Node: w.node, Store: w.store, Now: func() time.Time { return w.now },
 		Failed: func(err error) { w.t.Error(err) },
 		Helped: func(r Record) { w.helped = append(w.helped, r.ID+"/"+r.Resource) },
 		Follow: func(monitor string, until time.Time) {
@@ -217,9 +231,14 @@ func (w *world) monitor(id string) *health.MonitorState {
 // pass lets time go by.
 func (w *world) pass(d time.Duration) {
 	for end := w.now.Add(d); w.now.Before(end); w.now = w.now.Add(w.each) {
-		if w.ctx.Err() == nil {
-			w.r.look(w.ctx)
+		if w.ctx.Err() != nil {
+			continue
 		}
+		if w.site != nil { // as Run does
+			w.r.stored.Refresh(w.ctx)
+			w.r.log.stored.Refresh(w.ctx)
+		}
+		w.r.look(w.ctx)
 	}
 }
 

@@ -122,7 +122,7 @@ func newMaster(settings configs.Master) (*backend.Master, error) {
 // hook makes a program or an HTTP server do what Portico cannot do itself.
 type hook interface {
 	backend.Hook
-	Restart(ctx context.Context, server string) error
+	Restart(ctx context.Context, server string, instance uint64) error
 }
 
 // newHook returns a hook as configured, or nil if none is.

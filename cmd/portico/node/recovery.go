@@ -136,7 +136,7 @@ func (r *recovering) actors() map[recovery.Action]recovery.Actor {
 	return map[recovery.Action]recovery.Actor{
 		recovery.RestartService: {Do: func(ctx context.Context, c recovery.Case) (string, error) {
 			return r.restartMailbox(ctx, "health.recovery.restart_service",
-				r.settings().RestartService, c.Server)
+				r.settings().RestartService, c)
 		}},
 		recovery.Failover:      {Do: r.failover, Undo: r.allowActivation},
 		recovery.RestartServer: {Do: r.restartMachine},
@@ -164,8 +164,8 @@ func (r *recovering) settings() configs.Recovery { return r.config.current().con
 
 // restartMailbox has a hook restart a mailbox server, or its service.
 func (r *recovering) restartMailbox(ctx context.Context, key string, settings configs.Hook,
-	server string) (string, error) {
-	if err := r.config.current().known(server); err != nil {
+	c recovery.Case) (string, error) {
+	if err := r.config.current().known(c.Server); err != nil {
 		return "", err
 	}
 	hook, err := newHook(settings)
@@ -175,7 +175,7 @@ func (r *recovering) restartMailbox(ctx context.Context, key string, settings co
 	if hook == nil {
 		return "", recovery.Skipped("no hook is configured: " + key)
 	}
-	if err := hook.Restart(ctx, server); err != nil {
+	if err := hook.Restart(ctx, c.Server, c.Instance); err != nil {
 		return "", err
 	}
 	return "the hook has run", nil
@@ -187,7 +187,7 @@ func (r *recovering) restartMachine(ctx context.Context, c recovery.Case) (strin
 		return "", recovery.Skipped(strings.Join(active, ", ") +
 			" is active there: a server is not restarted while it serves users")
 	}
-	return r.restartMailbox(ctx, "health.recovery.restart_server", r.settings().RestartServer, c.Server)
+	return r.restartMailbox(ctx, "health.recovery.restart_server", r.settings().RestartServer, c)
 }
 
 // standby says to which mailbox servers failover would move databases, once recovery's blocks of some are lifted.
