@@ -24,6 +24,10 @@ import (
 // made once and never changes.
 const LogHashKey = "protocol_log/key"
 
+// Secrets are the beginnings of the keys of secrets: nobody is shown their values, and they are sealed before etcd gets
+// them.
+var Secrets = []string{LogHashKey, "penalties.seed", "tickets"}
+
 // Open opens the store of a configuration. file is the path of the configuration file, for the commands that an error
 // suggests. The caller closes the store.
 func Open(config *configs.Config, file string) (*store.File, error) {
@@ -107,7 +111,7 @@ func CopyRow(c store.Copy) admin.StoreCopy {
 	return shown
 }
 
-// Entries returns the entries whose key begins with prefix, as the API shows them: without the secret of LogHashKey.
+// Entries returns the entries whose key begins with prefix, as the API shows them: without secrets.
 func Entries(entries []store.Entry, prefix string) []admin.StoreEntry {
 	shown := []admin.StoreEntry{}
 	for _, e := range entries {
@@ -124,7 +128,7 @@ func ShownValue(key string, value []byte) string {
 	switch {
 	case value == nil:
 		return "-"
-	case key == LogHashKey:
+	case slices.ContainsFunc(Secrets, func(of string) bool { return strings.HasPrefix(key, of) }):
 		return "*****"
 	case json.Valid(value) || utf8.Valid(value):
 		return string(value)

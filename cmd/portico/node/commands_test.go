@@ -95,6 +95,9 @@ var commandSamples = []struct{ command, args string }{
 	{"store backup", ""},
 	{"store show", ""},
 	{"store restore", "latest --config STOPPED"},
+	{"cluster init", "--config CLUSTER"},
+	{"cluster join", "--config CLUSTER"},
+	{"cluster leave", "--config CLUSTER"},
 	{"token list", "TOKENS"},
 	{"test imap", "127.0.0.1:1 --user ann --password-file PASSWORD"},
 	{"bench profile list", ""},
@@ -123,6 +126,8 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 			t.Fatal(errs)
 		}
 	}
+	clusterFile := newSite(t).writeWithout(t, "databases", "databases: {db1: {copies: [mbx1]}}\ncluster: {name: mx1, "+
+		"secret_file: "+writeSecret(t)+", etcd: {endpoints: [\"http://"+testkit.Etcd(t)+"\"]}}\n")
 	tokens := filepath.Join(t.TempDir(), "tokens")
 	status, _, errs := command("token", "new", "ann", "--right", "read", "--file", tokens)
 	if status != cli.StatusFine {
@@ -139,7 +144,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	run := benchReport(t, sink, passwords, "1")
 	rounds := benchReport(t, sink, passwords, "5")
 	fill := strings.NewReplacer("SINK", sink, "BENCH", passwords, "COMPARE", compare, "RUN", run, "ROUNDS", rounds,
-		"MACHINE2", otherMachine(t, run), "TOKENS", tokens,
+		"MACHINE2", otherMachine(t, run), "TOKENS", tokens, "CLUSTER", clusterFile,
 		"FILE", file, "OTHER", otherFile, "STOPPED", stoppedFile, "PASSWORD", filepath.Join(w.dir, "health.password"))
 	t.Setenv("PORTICO_ADMIN", filepath.Join(w.dir, "admin.sock"))
 	t.Setenv("COLUMNS", "80")
@@ -168,6 +173,16 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	for words := range known {
 		t.Errorf("%s has no sample here", words)
 	}
+}
+
+// writeSecret writes the secret of a site's nodes to a file.
+func writeSecret(t *testing.T) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // openSession signs a user in, and returns the ID of a session of that user.

@@ -1,9 +1,8 @@
-package node
+package site
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -20,23 +19,9 @@ import (
 	"portico/configs/store/etcdstore"
 )
 
-// startEtcd starts an etcd of one member, which ends with the test, and returns its host and port.
-func startEtcd(t *testing.T) string {
-	t.Helper()
-	all, err := backendtest.StartEtcd(t.Context(), 1)
-	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
-		testkit.Lack(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { all[0].Close() })
-	return all[0].Address
-}
-
 // An etcd that demands a client certificate and a password is reached by the keys of the configuration, and by no less.
-func TestClusterStoreAccess(t *testing.T) {
-	address := startEtcd(t)
+func TestAccess(t *testing.T) {
+	address := testkit.Etcd(t)
 	ca := must(backendtest.NewCA("site"))(t)
 	server := must(ca.Issue(backendtest.CertOptions{Hosts: []string{"127.0.0.1"}}))(t)
 	own := must(ca.Issue(backendtest.CertOptions{Hosts: []string{"mx1"}, Client: true}))(t)
@@ -62,13 +47,13 @@ func TestClusterStoreAccess(t *testing.T) {
 		}
 	}
 	open := func(config configs.Cluster) error {
-		o, err := newClusterOptions(&configs.Config{Cluster: config})
+		o, err := NewOptions(&configs.Config{Cluster: config})
 		if err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		s, err := etcdstore.Open(ctx, o.store)
+		s, err := etcdstore.Open(ctx, o.Etcd)
 		if err == nil {
 			_, err = s.CompareAndSet(ctx, "key", 0, nil)
 			s.Close()

@@ -1,0 +1,27 @@
+package site
+
+import (
+	"slices"
+	"strings"
+
+	"portico/cluster/seal"
+)
+
+// own are the beginnings of the keys that a node keeps in data_dir for itself, in a site or not.
+var own = []string{"health/components/", "health/flapping", "offer/", markerKey}
+
+// between are the beginnings of the keys that only a site of several nodes has: about the nodes, and for as long as
+// they run.
+var between = []string{metaKey, seal.CheckKey, "acks/", "health/leader", "health/recovery/acting",
+	"health/recovery/begun/", "health/seen/", "leader", "nodes/", "pause/", "penalties.seed", "present/", "tickets"}
+
+// history are the beginnings of shared keys that say what has happened, and change nothing that a node does for users.
+// They differ between nodes that ran alone, so they prevent nobody from joining.
+var history = []string{"health/alerts", "health/recovery/"}
+
+// shared reports whether an entry is a site's: of data_dir while a node is alone, of etcd while it is in a site.
+func shared(key string) bool { return !begins(key, own) && !begins(key, between) }
+
+func begins(key string, with []string) bool {
+	return slices.ContainsFunc(with, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+}
