@@ -64,6 +64,13 @@ soak-upgrade: ## 50 upgrades under 5,000 open sessions and 2,000 new ones a seco
 soak-moves: ## move databases while nodes and etcd fail: 200 simulated sites, and a real etcd (five minutes)
 	go test -count 1 -v -timeout 20m -run TwoPlaces ./backend/move -seeds 200 -etcd 3m
 
+.PHONY: soak-cluster
+soak-cluster: ## five node processes: 1,000 moves, a million admissions, all kinds of faults; and the same with leases trusted (15 minutes)
+	go test -count 1 -v -timeout 90m -run SiteNeverAtTwoServers ./backend -site-moves 1000 -site-admissions 1000000 \
+		-site-users 32 -site-suspended 1m
+	go test -count 1 -v -timeout 30m -run SiteNeverAtTwoServers ./backend -site-trusts -site-moves 1000 \
+		-site-admissions 1000000 -site-users 32
+
 # RECORD=1 makes the figures the recorded ones.
 .PHONY: bench
 bench: ## run the benchmarks, each beside its recorded figure
