@@ -75,13 +75,13 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 	return nil
 }
 
-// empty returns when nobody is in to a database any more, here and at other members.
-func (m *ActiveManager) empty(ctx context.Context, name, server string, of *move.Move, quiet <-chan struct{},
+// empty returns when nobody is in to what moves any more, here and at other members.
+func (m *ActiveManager) empty(ctx context.Context, name, to string, of *move.Move, quiet <-chan struct{},
 	o MoveOptions) error {
 	if absent := m.members.Absent(); len(absent) > 0 && o.Patience == 0 {
 		return fmt.Errorf("%w: %w", ErrAbsent, &move.AbsentError{Nodes: absent})
 	}
-	if err := of.Close(ctx, server); err != nil {
+	if err := of.Close(ctx, to); err != nil {
 		return err
 	}
 	if err := waitForSignIns(ctx, quiet); err != nil {

@@ -21,23 +21,21 @@ import (
 // While a database moves, its new sign-ins are held (see lease), and the move waits for those in progress. So no user
 // is on two copies. Databases move independently. Only another move of the same database waits for a move.
 type ActiveManager struct {
-	records *move.Table   // where databases are active, and their moves
-	members *move.Members // nil: only this process lets users in
-	stored  storedState
-	behind  chan struct{} // holds a token while Run has to look for users who were moved
+	records    *move.Table   // where databases are active, and their moves
+	movedUsers *move.Table   // the users who were moved, and their moves
+	members    *move.Members // nil: only this process lets users in
+	stored     storedState
 
 	configuring sync.Mutex // one Configure at a time; taken before mu
 
-	mu         sync.Mutex // guards the rest; never held while the store writes
-	databases  map[string]*database
-	blocked    map[string][]Blocker       // mailbox servers by name: who blocks them
-	policy     map[string]Policy          // mailbox servers by name, where it was changed by command
-	movedUsers map[string]string          // users who were moved, by name: their database; never changed in place
-	users      map[string]*signinHold     // users with sign-ins under way
-	failed     map[copyOf]Failure         // copies that may not be chosen
-	exchanges  map[*saslExchange]struct{} // sign-ins that wait for their clients, and are not counted
-
-	usersElsewhere map[string]bool // users whom another writer has moved, and whose sessions nobody ends yet
+	mu        sync.Mutex // guards the rest; never held while the store writes
+	databases map[string]*database
+	blocked   map[string][]Blocker       // mailbox servers by name: who blocks them
+	policy    map[string]Policy          // mailbox servers by name, where it was changed by command
+	placed    map[string]move.Record     // users who were moved, by name: the record by which they are let in
+	users     map[string]*signinHold     // users with sign-ins under way, or who are held
+	failed    map[copyOf]Failure         // copies that may not be chosen
+	exchanges map[*saslExchange]struct{} // sign-ins that wait for their clients, and are not counted
 }
 
 // database is a database's state. It lives as long as the manager, so that a reload loses neither sign-ins nor a move
@@ -50,7 +48,6 @@ type database struct {
 	active     string
 	suspended  []string // after a move that has failed: the servers that it was between, and nobody may be let in
 	to         string   // where it moves at present by this process, or ""
-	told       bool     // that another writer is moving it
 }
 
 // lost says that the configuration has no copy on the server where the database is active. The database admits no
@@ -76,21 +73,20 @@ var (
 	ErrSuspended   = errors.New("no copy may be active after a failed move: move the database again")
 	ErrLost        = errors.New("the server with the active copy is not among the configured copies")
 	ErrNoAnswer    = errors.New("the mailbox server does not answer")
-	ErrAbsent      = errors.New("a node of the site is absent, and nothing has changed")
 	ErrElsewhere   = errors.New("the database is now active on another server")
+	ErrAbsent      = errors.New("a node of the site is absent, and nothing has changed")
 	// ErrMovedMeanwhile says that another writer of the store moves the same; it comes with store.ErrConflict.
 	ErrMovedMeanwhile = move.ErrMeanwhile
 )
 
 // NewActiveManager reads the store and returns a manager. It knows no database before Configure. members have to agree
-// on the moves of databases; nil says that only this process lets users in. failed is told which entries of the store
-// cannot be read, now and later; nil tells nobody.
+// on moves; nil says that only this process lets users in. failed is told which entries of the store cannot be read,
+// now and later; nil tells nobody.
 func NewActiveManager(ctx context.Context, s store.Store, members *move.Members,
 	failed func(error)) (*ActiveManager, error) {
 	m := &ActiveManager{
-		members: members, behind: make(chan struct{}, 1), databases: make(map[string]*database),
+		members: members, databases: make(map[string]*database), placed: make(map[string]move.Record),
 		users: make(map[string]*signinHold), exchanges: make(map[*saslExchange]struct{}),
-		usersElsewhere: make(map[string]bool),
 	}
 	if err := joinMoving(ctx, s); err != nil {
 		return nil, err
@@ -101,18 +97,21 @@ func NewActiveManager(ctx context.Context, s store.Store, members *move.Members,
 	if err != nil {
 		return nil, fmt.Errorf("read the active copies: %w", err)
 	}
+	if err := m.openMovedUsers(ctx, s, members, failed); err != nil {
+		return nil, err
+	}
 	return m, m.openStored(ctx, s, failed)
 }
 
-// record returns the record by which users are let in to a database.
-func (m *ActiveManager) record(name string) (move.Record, bool) {
+// record returns the record by which users are let in to a database, and whether they are held.
+func (m *ActiveManager) record(name string) (r move.Record, held, has bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.databases[name]
 	if d == nil || !d.configured {
-		return move.Record{}, false
+		return move.Record{}, false, false
 	}
-	return d.record(), true
+	return d.record(), d.signinHold.held != nil, true
 }
 
 // Active returns the server with the active copy of a database; ok is false if there is no such database.
@@ -149,6 +148,9 @@ func (m *ActiveManager) lease(ctx context.Context, name, user string, within tim
 		stands := &d.signinHold
 		if u := m.users[user]; stands.held == nil && u != nil && u.held != nil {
 			stands = u
+		}
+		if stands.held == nil && m.placed[user].Phase == move.Suspended {
+			return nil, fmt.Errorf("user %s: %w", user, ErrUserSuspended)
 		}
 		if stands.held == nil {
 			d.signIns++

@@ -3,8 +3,6 @@ package backend
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"portico/backend/move"
@@ -29,29 +27,10 @@ func (m *ActiveManager) Run(ctx context.Context, o FollowOptions) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { m.records.Run(ctx, databaseMember{m, o}) })
-	for _, run := range []func(context.Context){m.stored.blocked.Run, m.stored.policy.Run, m.stored.movedUsers.Run,
-		m.stored.failed.Run} {
+	group.Go(func() { m.movedUsers.Run(ctx, userMember{m, o}) })
+	for _, run := range []func(context.Context){m.stored.blocked.Run, m.stored.policy.Run, m.stored.failed.Run} {
 		group.Go(func() { run(ctx) })
 	}
-	for {
-		for _, name := range m.usersToFollow() {
-			group.Go(func() { m.followUser(ctx, name, o) })
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-m.behind:
-		}
-	}
-}
-
-// usersToFollow returns the users whom another writer has moved, and nobody follows yet.
-func (m *ActiveManager) usersToFollow() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	users := slices.Collect(maps.Keys(m.usersElsewhere))
-	clear(m.usersElsewhere)
-	return users
 }
 
 // databaseMember does here what another writer has stored of a database. Sign-ins wait while its sessions end.
@@ -111,7 +90,6 @@ func (f databaseMember) Admit(name string, by move.Record) {
 	f.tell(name, d, by)
 	f.m.mu.Lock()
 	d.take(by)
-	d.told = false
 	d.resume()
 	f.m.mu.Unlock()
 	if from != by.At {
@@ -133,64 +111,4 @@ func endAll(ctx context.Context, quiet <-chan struct{}, end func(), late func(er
 		}
 		late(err)
 	}
-}
-
-// takeMovedUsers takes in which users were moved. It compares them without the mutex, since sign-ins need that: the
-// mirror calls it once at a time, and nothing else changes movedUsers. What happens to a user during a move here is
-// followed if that move fails; see resumeUser.
-func (m *ActiveManager) takeMovedUsers() {
-	now := values(m.stored.movedUsers)
-	m.mu.Lock()
-	before := m.movedUsers
-	m.mu.Unlock()
-	var moved []string
-	for user, database := range now {
-		if before[user] != database {
-			moved = append(moved, user)
-		}
-	}
-	for user := range before {
-		if _, still := now[user]; !still {
-			moved = append(moved, user)
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.movedUsers = now
-	if before == nil { // at the start
-		return
-	}
-	for _, user := range moved {
-		if u := m.users[user]; u != nil && u.held != nil {
-			u.moved = true
-		} else {
-			m.userElsewhere(user)
-		}
-	}
-}
-
-// userElsewhere has Run follow a user whom another writer has moved. The caller holds mu.
-func (m *ActiveManager) userElsewhere(user string) {
-	m.usersElsewhere[user] = true
-	select {
-	case m.behind <- struct{}{}:
-	default:
-	}
-}
-
-// followUser ends the sessions of a user whom another writer has moved.
-func (m *ActiveManager) followUser(ctx context.Context, user string, o FollowOptions) {
-	u, quiet, err := m.holdUser(ctx, user, "")
-	if err != nil {
-		return // ctx has ended
-	}
-	defer func() { m.resumeUser(user, u, false) }()
-	m.mu.Lock()
-	u.moved = false // that is what follows
-	database := m.movedUsers[user]
-	m.mu.Unlock()
-	o.UserMoved(user, database)
-	endAll(ctx, quiet, func() { o.EndUser(user) }, func(err error) {
-		o.Failed(fmt.Errorf("user %s, moved by another writer of the store: %w", user, err))
-	})
 }

@@ -22,7 +22,7 @@ type signinHold struct {
 	idle    chan struct{} // while held: closed when no sign-in is in progress
 	held    chan struct{} // while held: closed when sign-ins may continue
 	waiting int           // sign-ins that are held
-	moved   bool          // of a user, while held: the store says that somebody has moved the user
+	told    bool          // while held: that another writer moves the same
 }
 
 // errStillHeld says that the time of a held sign-in is over.
@@ -90,7 +90,7 @@ func (h *signinHold) resume() {
 	if h.held != nil {
 		close(h.held)
 	}
-	h.held, h.idle = nil, nil
+	h.held, h.idle, h.told = nil, nil, false
 }
 
 // waitForSignIns waits until no sign-in is in progress.

@@ -18,16 +18,15 @@ const (
 	movingKey    = "moving/"  // of earlier versions; see joinMoving
 	blockedKey   = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
 	policyKey    = "policy/"  // and a mailbox server: its policy
-	movedUserKey = "placed/"  // and a user: the database that the user was moved to
+	movedUserKey = "placed/"  // and a user: the database that the user was moved to; see move.Record
 	failedKey    = "failed/"  // and a database, a slash and a mailbox server: a Failure, as JSON
 )
 
 // storedState is what the store has of a site's copies, whoever has stored it.
 type storedState struct {
-	blocked    *store.Mirror[[]Blocker]
-	policy     *store.Mirror[Policy]
-	movedUsers *store.Mirror[string]
-	failed     *store.Mirror[Failure]
+	blocked *store.Mirror[[]Blocker]
+	policy  *store.Mirror[Policy]
+	failed  *store.Mirror[Failure]
 }
 
 // openStored reads the store. failed is told which entries cannot be read, now and later.
@@ -38,7 +37,6 @@ func (m *ActiveManager) openStored(ctx context.Context, s store.Store, failed fu
 			failed),
 		openMirror(ctx, &of.policy, store.TextSetOf(s, policyKey, func(p Policy) string { return string(p) },
 			parsePolicy), m.takePolicies, failed),
-		openMirror(ctx, &of.movedUsers, texts(s, movedUserKey), m.takeMovedUsers, failed),
 		openMirror(ctx, &of.failed, store.TextSetOf(s, failedKey, failureText, parseFailure), m.takeFailed, failed),
 	)
 }

@@ -22,6 +22,10 @@
 // its mover knows nothing of the move any more, and after AbandonTime by any member. This needs no acknowledgements,
 // since only that place was used.
 //
+// Some things need not have a record: without one they are open at "", where something else decides. A move begins and
+// ends there as elsewhere; its last step deletes the record. Of such a thing, a process keeps nothing while it is open,
+// so that there may be very many.
+//
 // The record's revision takes the place of a number that counts moves: the store never uses one again, and what it
 // knows of other stores would be of no use.
 package move

@@ -40,31 +40,42 @@ func (t *Table) Run(ctx context.Context, m Member) {
 
 // due lists the things that have to be followed, and marks them as being followed.
 func (t *Table) due() (names []string) {
-	records := t.records.All()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, item := range records {
-		th := t.things[item.Name]
+	if t.lookAtAll.Swap(false) {
+		for _, item := range t.records.All() {
+			t.look[item.Name] = struct{}{}
+		}
+	}
+	for name := range t.look {
+		th, item := t.things[name], t.Record(name)
 		if th == nil {
 			th = &thing{}
 		}
-		if th.following || !t.differs(item, th) {
+		if th.following || item.Err != nil || !t.differs(item, th) {
 			continue
 		}
-		t.thing(item.Name).following = true
-		names = append(names, item.Name)
+		t.thing(name).following = true
+		names = append(names, name)
 	}
+	clear(t.look)
 	return names
 }
 
 // differs says whether a member does something else than a record says. The caller holds mu.
 func (t *Table) differs(item store.Item[Record], th *thing) bool {
+	if t.unknown(item) {
+		return false
+	}
 	if item.Value.Phase == Closing {
 		return th.settled != item.Revision || time.Since(th.since) >= t.abandon
 	}
-	is, has := t.opt.State(item.Name)
-	return th.held || has && !item.Value.Equal(is)
+	is, held, has := t.opt.State(item.Name)
+	return th.settled != 0 || held || has && !item.Value.Equal(is)
 }
+
+// unknown says that nothing is stored of a thing, so that nothing is known of where it should be open.
+func (t *Table) unknown(item store.Item[Record]) bool { return item.Revision == 0 && !t.opt.Optional }
 
 // follow does what a record says. If that fails, it is tried again.
 func (t *Table) follow(ctx context.Context, name string, m Member) {
@@ -72,7 +83,7 @@ func (t *Table) follow(ctx context.Context, name string, m Member) {
 	if err != nil {
 		return
 	}
-	item := t.records.Item(name)
+	item := t.Record(name)
 	if item.Value.Phase == Closing {
 		err = t.close(ctx, item, th, m)
 	} else {
@@ -83,8 +94,11 @@ func (t *Table) follow(ctx context.Context, name string, m Member) {
 		t.opt.Failed(err)
 		wait(ctx, retryTime)
 	}
-	t.note(func() { th.following = false })
-	t.Wake()
+	t.note(func() {
+		th.following = false
+		t.forget(th)
+	})
+	t.wake(name)
 }
 
 // close holds a thing's sign-ins, ends its sessions and acknowledges that. The caller has the turn.
@@ -99,10 +113,9 @@ func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m
 		}
 		return t.undo(ctx, item)
 	}
-	if _, has := t.opt.State(item.Name); has && !th.held {
+	if _, _, has := t.opt.State(item.Name); has {
 		m.Hold(item.Name, item.Value)
 	}
-	t.note(func() { th.held = true })
 	if !t.end(ctx, item, th, m) {
 		return nil
 	}
@@ -111,21 +124,20 @@ func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m
 		return fmt.Errorf("acknowledge that %s closes: %w", key, err)
 	}
 	t.note(func() { th.settled, th.since = item.Revision, time.Now() })
-	time.AfterFunc(t.abandon, t.Wake)
+	time.AfterFunc(t.abandon, func() { t.wake(item.Name) })
 	return nil
 }
 
 // open lets people in as a record says. The caller has the turn.
 func (t *Table) open(ctx context.Context, item store.Item[Record], th *thing, m Member) {
 	r := item.Value
-	is, has := t.opt.State(item.Name)
+	is, held, has := t.opt.State(item.Name)
 	stays := r.Phase == Open && is.Phase == Open && r.At == is.At
 	switch {
-	case item.Revision == 0 || has && !th.held && r.Equal(is):
+	case t.unknown(item) || has && !held && th.settled == 0 && r.Equal(is):
 		return // nothing is stored any more, or a move here was first
 	case has && !stays && !th.empty:
 		m.Hold(item.Name, r)
-		t.note(func() { th.held = true })
 		if !t.end(ctx, item, th, m) {
 			return
 		}
@@ -133,7 +145,7 @@ func (t *Table) open(ctx context.Context, item store.Item[Record], th *thing, m 
 	if has {
 		m.Admit(item.Name, r)
 	}
-	t.note(func() { th.held, th.empty = false, th.empty && r.Phase != Open })
+	t.note(func() { th.empty, th.settled = th.empty && r.Phase != Open, 0 })
 	if t.opt.Members != nil {
 		t.opt.Members.forget(ctx, t.prefix+item.Name)
 	}

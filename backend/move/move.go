@@ -34,8 +34,8 @@ func (t *Table) Begin(ctx context.Context, name string) (*Move, error) {
 		if err != nil {
 			return nil, err
 		}
-		item := t.records.Item(name)
-		is, has := t.opt.State(name)
+		item := t.Record(name)
+		is, _, has := t.opt.State(name)
 		switch {
 		case item.Value.Phase == Closing:
 			t.give(th)
@@ -43,13 +43,13 @@ func (t *Table) Begin(ctx context.Context, name string) (*Move, error) {
 				return nil, err
 			}
 			continue
-		case item.Revision == 0: // somebody has deleted it
+		case t.unknown(item) || item.Err != nil: // somebody has deleted or damaged it
 			item.Value = is
 		case has && !item.Value.Equal(is):
 			t.give(th)
 			return nil, fmt.Errorf("%w: %w", ErrMeanwhile, store.ErrConflict)
 		}
-		t.note(func() { th.held = true })
+		t.note(func() { th.settled = 0 })
 		return &Move{t, th, item}, nil
 	}
 }
@@ -66,7 +66,7 @@ func (t *Table) closed(ctx context.Context, name string) error {
 		if _, open := <-changes; !open {
 			return ended(ctx)
 		}
-		if err := t.records.Refresh(ctx); err != nil {
+		if err := t.records.Refresh(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -151,11 +151,7 @@ func (m *Move) Suspend(ctx context.Context, between []string) error {
 
 // Open stores that the thing is open at a place. Agree must have been called.
 func (m *Move) Open(ctx context.Context, place string) error {
-	err := m.store(ctx, OpenAt(place))
-	if err == nil {
-		m.t.note(func() { m.th.empty = false })
-	}
-	return err
+	return m.store(ctx, OpenAt(place))
 }
 
 // store stores a record if nobody else has changed it since this move has read or stored it.
@@ -185,10 +181,7 @@ func (m *Move) Settle(ctx context.Context) (ours bool) {
 	}
 	now := m.t.records.Item(m.item.Name)
 	ours = now.Revision == m.item.Revision && m.item.Value.Phase != Closing
-	m.t.note(func() {
-		m.th.held = !ours
-		m.th.empty = m.th.empty && !ours // people are let in now
-	})
+	m.t.note(func() { m.th.empty = m.th.empty && !ours }) // people are let in now
 	return ours
 }
 

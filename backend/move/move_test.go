@@ -15,13 +15,26 @@ import (
 // alone is a member of a site that others have left things to.
 func alone(t *testing.T, s store.Store, name string) *process {
 	t.Helper()
-	p := &process{site: newSite(1, 0), name: name, does: make(map[string]*doing)}
+	return member(t, s, name, newSite(1, 0))
+}
+
+// someOptional is a member whose things need not have a record.
+func someOptional(t *testing.T, s store.Store, name string) *process {
+	t.Helper()
+	site := newSite(1, 0)
+	site.optional = true
+	return member(t, s, name, site)
+}
+
+func member(t *testing.T, s store.Store, name string, of *site) *process {
+	t.Helper()
+	p := &process{site: of, name: name, does: make(map[string]*doing)}
 	p.ctx, p.cancel = context.WithCancel(t.Context())
 	failed := func(err error) { t.Log(err) }
 	self := joined(t, s, name, failed)
 	var err error
 	if p.table, err = NewTable(p.ctx, s, "active/", Options{State: p.State, Members: NewMembers(s, self),
-		Failed: failed}); err != nil {
+		Optional: of.optional, Failed: failed}); err != nil {
 		t.Fatal(err)
 	}
 	is := p.table.Record("db1").Value
@@ -158,7 +171,7 @@ func TestRemovedMemberRegistersAgain(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if is, _ := q.State("db1"); is.At != "mbx2" {
+		if is, _, _ := q.State("db1"); is.At != "mbx2" {
 			t.Errorf("the other member is at %+v", is)
 		}
 		if left, err := s.List(t.Context(), acksKey); err != nil || len(left) > 0 {
@@ -220,5 +233,120 @@ func TestClosingAfterAMoveThatFailed(t *testing.T) {
 		p.does["db1"].insides = 0
 		p.mu.Unlock()
 		<-followed
+	})
+}
+
+// An acknowledgement counts if it is of the member's present life, and of this record.
+func TestAcknowledgementsOfEarlierLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		stored(t, s, "active/db1", OpenAt("mbx1"))
+		p := alone(t, s, "mx1")
+		first, second := joined(t, s, "mx2", nil), joined(t, s, "mx2", nil)
+		moved := make(chan error, 1)
+		go func() { moved <- p.tryMove(t.Context(), "db1", "mbx2") }()
+		synctest.Wait()
+		closing := p.table.Record("db1")
+		for _, ack := range []acknowledgement{{first.Boot(), closing.Revision},
+			{second.Boot(), closing.Revision - 1}} {
+			set := store.SetOf[acknowledgement](s, acksKey)
+			if err := set.Replace(t.Context(), "active/db1/mx2", ack); err != nil {
+				t.Fatal(err)
+			}
+			if time.Sleep(10 * time.Second); len(moved) > 0 {
+				t.Fatalf("with %+v it has moved: %v", ack, <-moved)
+			}
+		}
+		if err := NewMembers(s, second).acknowledge(t.Context(), "active/db1", closing.Revision); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-moved; err != nil {
+			t.Error(err)
+		}
+		p.cancel()
+		p.site.group.Wait()
+	})
+}
+
+// A move that another writer has overtaken does not let people in. What the other one has stored is done here: also if
+// this move has not held sign-ins, they are held before that is acknowledged.
+func TestMoveIsOvertaken(t *testing.T) {
+	for name, other := range map[string]Record{"moved": OpenAt("mbx3"),
+		"closes": {Phase: Closing, At: "mbx1", To: "mbx3", By: "mx2"}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := store.Memory()
+			defer s.Close()
+			stored(t, s, "active/db1", OpenAt("mbx1"))
+			p := alone(t, s, "mx1")
+			m, err := p.table.Begin(t.Context(), "db1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			item := p.table.Record("db1")
+			item.Value = other
+			if _, err := Records(s, "active/").Put(t.Context(), item); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if err := m.Open(t.Context(), "mbx2"); !errors.Is(err, ErrMeanwhile) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if m.Settle(t.Context()) {
+				t.Errorf("%s: people are let in as this move says", name)
+			}
+			m.End()
+			time.Sleep(time.Second)
+			if is, _, _ := p.State("db1"); other.Phase == Open && is.At != "mbx3" {
+				t.Errorf("%s: it is at %+v", name, is)
+			}
+			if acks, err := s.List(t.Context(), acksKey); err != nil || p.holds("db1") != (len(acks) == 1) ||
+				p.holds("db1") != (other.Phase == Closing) {
+				t.Errorf("%s: held %v, acknowledged %v, %v", name, p.holds("db1"), acks, err)
+			}
+			p.cancel()
+			p.site.group.Wait()
+		})
+	}
+}
+
+// Things that need not have a record move from where something else decides, and back there. Other members follow that,
+// also without acknowledgements, and nobody keeps anything of a thing that is open.
+func TestOptionalRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		p, q := someOptional(t, s, "mx1"), someOptional(t, s, "mx2")
+		for _, to := range []string{"mbx2", "mbx3", "", "mbx2", ""} {
+			if err := p.tryMove(t.Context(), "db1", to); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			for _, at := range []*process{p, q} {
+				if is, _, _ := at.State("db1"); !is.Equal(OpenAt(to)) || at.holds("db1") {
+					t.Errorf("%s is at %+v, want %q", at.name, is, to)
+				}
+				if n := len(at.table.things); n > 0 {
+					t.Errorf("%s knows of %d things", at.name, n)
+				}
+			}
+			if left := len(p.table.All()); left != 0 && to == "" || left != 1 && to != "" {
+				t.Errorf("at %q there are %d records", to, left)
+			}
+		}
+		stored(t, s, "active/db1", OpenAt("mbx2"))
+		synctest.Wait()
+		e, err := s.Get(t.Context(), "active/db1")
+		if err == nil {
+			err = s.Delete(t.Context(), e.Key, e.Revision)
+		}
+		synctest.Wait()
+		if is, _, _ := q.State("db1"); err != nil || !is.Equal(OpenAt("")) {
+			t.Errorf("after its record was deleted: %+v, %v", is, err)
+		}
+		p.cancel()
+		q.cancel()
+		p.site.group.Wait()
+		q.site.group.Wait()
 	})
 }

@@ -100,7 +100,8 @@ func (p *process) run(moves bool) {
 			return
 		}
 	}
-	table, err := NewTable(p.ctx, s, "active/", Options{State: p.State, Members: NewMembers(s, self)})
+	table, err := NewTable(p.ctx, s, "active/", Options{State: p.State, Members: NewMembers(s, self),
+		Optional: p.site.optional})
 	if err != nil {
 		return
 	}
@@ -108,7 +109,9 @@ func (p *process) run(moves bool) {
 	table.abandon = clocks[p.site.random.below(3)] / p.site.random.faster
 	p.table = table
 	for _, thing := range []string{"db1", "db2"} {
-		if _, err := table.Create(p.ctx, thing, "mbx1"); err != nil { // another one was first
+		if p.site.optional {
+			table.Refresh(p.ctx)
+		} else if _, err := table.Create(p.ctx, thing, "mbx1"); err != nil { // another one was first
 			table.Refresh(p.ctx)
 		}
 		is := table.Record(thing).Value
@@ -126,7 +129,7 @@ func (p *process) run(moves bool) {
 	}
 	for moves && p.ctx.Err() == nil {
 		p.site.random.pause(p.ctx, 30*time.Second)
-		p.move(fmt.Sprint("db", 1+p.site.random.below(2)), places[p.site.random.below(3)])
+		p.move(fmt.Sprint("db", 1+p.site.random.below(2)), p.site.places()[p.site.random.below(3)])
 	}
 	work.Wait()
 }
@@ -162,10 +165,10 @@ func (p *process) user(thing string) {
 }
 
 // State is the State of Options.
-func (p *process) State(name string) (Record, bool) {
+func (p *process) State(name string) (r Record, held, has bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.does[name].by, true
+	return p.does[name].by, p.does[name].held, true
 }
 
 func (p *process) holds(name string) bool {
@@ -228,7 +231,7 @@ func (p *process) tryMove(ctx context.Context, thing, to string) error {
 		return err
 	}
 	defer m.End()
-	is, _ := p.State(thing)
+	is, _, _ := p.State(thing)
 	defer func() {
 		if m.Settle(ctx) {
 			p.Admit(thing, m.Record())

@@ -2,6 +2,7 @@ package move
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -15,6 +16,9 @@ const nodesKey = "nodes/" // of package cluster
 
 var places = []string{"mbx1", "mbx2", "mbx3"}
 
+// optionalPlaces are those of things that need not have a record.
+var optionalPlaces = []string{"", "mbx2", "mbx3"}
+
 // site is some processes with one store. Each admission is told to it at once.
 type site struct {
 	shared store.Store
@@ -24,6 +28,8 @@ type site struct {
 	leases bool // members whose lease is over are not waited for
 	nodes  []*process
 	group  sync.WaitGroup
+
+	optional bool // things need not have a record
 
 	mu     sync.Mutex
 	inside map[string]map[string]map[*process]int // by thing, place and process
@@ -38,6 +44,14 @@ func newSite(seed uint64, nodes int) *site {
 		s.nodes = append(s.nodes, &process{site: s, name: fmt.Sprint("mx", i)})
 	}
 	return s
+}
+
+// places lists where a thing may be.
+func (s *site) places() []string {
+	if s.optional {
+		return optionalPlaces
+	}
+	return places
 }
 
 // in notes that a process has let somebody in. It returns false if the process is dead.
@@ -128,8 +142,11 @@ func (s *site) settles(t *testing.T) {
 		for _, p := range s.nodes {
 			<-p.ready
 			for _, thing := range []string{"db1", "db2"} {
-				is, _ := p.State(thing)
+				is, _, _ := p.State(thing)
 				stored, err := s.shared.Get(context.Background(), "active/"+thing)
+				if s.optional && errors.Is(err, store.ErrNotFound) {
+					err = nil
+				}
 				same = same && err == nil && Text(is) == string(stored.Value) && is.Phase == Open && !p.holds(thing)
 				if same || p != s.nodes[0] {
 					continue

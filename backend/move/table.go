@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portico/configs/store"
@@ -16,9 +17,12 @@ const AbandonTime = 90 * time.Second
 
 // Options of a table.
 type Options struct {
-	// State returns the record by which this process lets people in to a thing, whether they are held or not; false if
-	// it does not have the thing.
-	State func(name string) (Record, bool)
+	// State returns the record by which this process lets people in to a thing, and whether it holds them; has is false
+	// if it does not have the thing.
+	State func(name string) (r Record, held, has bool)
+	// Optional says that a thing need not have a record: without one it is open at "", where something else decides.
+	// Such a record is not stored.
+	Optional bool
 	// Members have to agree. Nil says that only this process lets people in: nobody is asked, and records never close.
 	Members *Members
 	Changed func()      // called after each change of a record; it may be nil
@@ -35,18 +39,22 @@ type Table struct {
 	abandon time.Duration // AbandonTime
 	behind  chan struct{} // holds a token while Run has to look
 
+	lookAtAll atomic.Bool // Run has to look at all things that have a record
+
 	mu     sync.Mutex
-	things map[string]*thing // by name; made when first needed
+	look   map[string]struct{} // the things that Run has to look at
+	things map[string]*thing   // by name; those of which nothing has to be known are not here
 }
 
 // thing is what this process does about one thing.
 type thing struct {
+	name string
 	turn chan struct{} // has a token while the thing is moved or followed here
+	used int           // by how many goroutines, which have the turn or wait for it
 
 	// The holder of the turn alone changes these, with the table's mutex.
-	held    bool      // its sign-ins are, or were last left so
 	empty   bool      // nobody is in, and nobody was let in since that was found
-	settled uint64    // the revision of the closing record that was acknowledged
+	settled uint64    // the revision of the closing record that was acknowledged; 0 once that is over
 	since   time.Time // of that
 
 	following bool   // Run follows it just now
@@ -63,15 +71,30 @@ func NewTable(ctx context.Context, s store.Store, prefix string, o Options) (*Ta
 		o.Failed = func(error) {}
 	}
 	t := &Table{prefix: prefix, store: s, set: Records(s, prefix), opt: o, abandon: AbandonTime,
-		behind: make(chan struct{}, 1), things: make(map[string]*thing)}
+		behind: make(chan struct{}, 1), look: make(map[string]struct{}), things: make(map[string]*thing)}
 	var err error
-	t.records, err = store.NewMirror(ctx, t.set, store.MirrorOptions{Changed: t.changed, Failed: o.Failed})
+	t.records, err = store.NewMirror(ctx, t.set, store.MirrorOptions{Names: t.changed, Failed: o.Failed})
+	if err == nil {
+		t.Wake()
+	}
 	return t, err
 }
 
 // Record returns a thing's record as this process has read it last; its revision is 0 if there is none. A member begins
 // with this: it lets people in at an open record's place, and holds them while it closes.
-func (t *Table) Record(name string) store.Item[Record] { return t.records.Item(name) }
+func (t *Table) Record(name string) store.Item[Record] {
+	item := t.records.Item(name)
+	if item.Revision == 0 && t.opt.Optional {
+		item.Value = OpenAt("")
+	}
+	return item
+}
+
+// All returns the records that are stored and can be read, sorted by name.
+func (t *Table) All() []store.Item[Record] { return t.records.All() }
+
+// Len is the number of records that are stored.
+func (t *Table) Len() int { return t.records.Len() }
 
 // Refresh reads the records now, and not only after the next change.
 func (t *Table) Refresh(ctx context.Context) error { return t.records.Refresh(ctx) }
@@ -85,7 +108,7 @@ func (t *Table) Create(ctx context.Context, name, place string) (store.Item[Reco
 func (t *Table) Remove(ctx context.Context, item store.Item[Record]) error {
 	err := t.set.Remove(ctx, item)
 	if err == nil {
-		err = t.records.Refresh(ctx)
+		err = t.records.Refresh(ctx, item.Name)
 	}
 	return err
 }
@@ -93,15 +116,37 @@ func (t *Table) Remove(ctx context.Context, item store.Item[Record]) error {
 // put stores a record if it has not changed since item was read, and returns it with its new revision. An error other
 // than store.ErrConflict may come after the record was stored.
 func (t *Table) put(ctx context.Context, item store.Item[Record]) (store.Item[Record], error) {
-	item, err := t.set.Put(ctx, item)
+	var err error
+	if t.opt.Optional && item.Value.Equal(OpenAt("")) {
+		if err = t.set.Remove(ctx, item); err == nil {
+			item.Revision = 0
+		}
+	} else {
+		item, err = t.set.Put(ctx, item)
+	}
 	if err == nil || errors.Is(err, store.ErrConflict) {
-		err = errors.Join(err, t.records.Refresh(context.WithoutCancel(ctx))) // from memory
+		err = errors.Join(err, t.records.Refresh(context.WithoutCancel(ctx), item.Name)) // from memory
 	}
 	return item, err
 }
 
-// Wake has Run compare what the member does with the records, after a change of the member's things.
+// Wake has Run compare what the member does with all records, after a change of the member's things.
 func (t *Table) Wake() {
+	t.lookAtAll.Store(true)
+	t.signal()
+}
+
+// wake has Run look at things.
+func (t *Table) wake(names ...string) {
+	t.mu.Lock()
+	for _, name := range names {
+		t.look[name] = struct{}{}
+	}
+	t.mu.Unlock()
+	t.signal()
+}
+
+func (t *Table) signal() {
 	select {
 	case t.behind <- struct{}{}:
 	default:
@@ -109,15 +154,15 @@ func (t *Table) Wake() {
 }
 
 // changed wakes Run, and whoever waits for people to leave because of an earlier record.
-func (t *Table) changed() {
+func (t *Table) changed(names []string) {
 	t.mu.Lock()
-	for name, th := range t.things {
-		if th.stop != nil && t.records.Item(name).Revision != th.at {
+	for _, name := range names {
+		if th := t.things[name]; th != nil && th.stop != nil && t.records.Item(name).Revision != th.at {
 			th.stop()
 		}
 	}
 	t.mu.Unlock()
-	t.Wake()
+	t.wake(names...)
 	t.opt.Changed()
 }
 
@@ -125,21 +170,30 @@ func (t *Table) changed() {
 func (t *Table) thing(name string) *thing {
 	th := t.things[name]
 	if th == nil {
-		th = &thing{turn: make(chan struct{}, 1)}
+		th = &thing{name: name, turn: make(chan struct{}, 1)}
 		t.things[name] = th
 	}
 	return th
+}
+
+// forget drops a thing of which nothing has to be known. The caller holds mu.
+func (t *Table) forget(th *thing) {
+	if th.used == 0 && !th.following && !th.empty && th.settled == 0 {
+		delete(t.things, th.name)
+	}
 }
 
 // take waits until no other goroutine moves or follows a thing. Whoever has taken its turn must give it back.
 func (t *Table) take(ctx context.Context, name string) (*thing, error) {
 	t.mu.Lock()
 	th := t.thing(name)
+	th.used++
 	t.mu.Unlock()
 	select {
 	case th.turn <- struct{}{}:
 		return th, nil
 	case <-ctx.Done():
+		t.leave(th)
 		return nil, context.Cause(ctx)
 	}
 }
@@ -147,7 +201,16 @@ func (t *Table) take(ctx context.Context, name string) (*thing, error) {
 // give gives a turn back.
 func (t *Table) give(th *thing) {
 	<-th.turn
-	t.Wake()
+	t.leave(th)
+	t.wake(th.name)
+}
+
+// leave ends what take has begun.
+func (t *Table) leave(th *thing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	th.used--
+	t.forget(th)
 }
 
 // Settled waits until no move of a thing is in progress in this process.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ type MirrorOptions struct {
 	// Changed is called after each change of the entries by any writer: one call at a time, and before Put or Remove
 	// returns. It must not change the entries. It may be nil.
 	Changed func()
+	// Names is called before Changed with the names of the entries that have changed, are new or were deleted. It may
+	// be nil.
+	Names func(names []string)
 	// Failed is called with the reason when entries cannot be read or followed. The values in memory stay. It may be
 	// nil.
 	Failed func(error)
@@ -38,11 +42,17 @@ func NewMirror[T any](ctx context.Context, set Set[T], o MirrorOptions) (*Mirror
 	if o.Changed == nil {
 		o.Changed = func() {}
 	}
+	if o.Names == nil {
+		o.Names = func([]string) {}
+	}
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
 	m := &Mirror[T]{set: set, opt: o, items: make(map[string]Item[T])}
-	_, err := m.refresh(ctx)
+	_, unreadable, err := m.readAll(ctx)
+	for _, err := range unreadable {
+		m.opt.Failed(err)
+	}
 	return m, err
 }
 
@@ -53,8 +63,17 @@ func (m *Mirror[T]) Run(ctx context.Context) {
 		m.opt.Failed(err)
 		return
 	}
-	for range batches { // each one means that something has changed
-		if err := m.Refresh(ctx); err != nil && ctx.Err() == nil {
+	all := true // the first batch has all that there is
+	for batch := range batches {
+		var names []string
+		for _, item := range batch {
+			names = append(names, item.Name)
+		}
+		if all {
+			names = nil
+		}
+		err := m.Refresh(ctx, names...)
+		if all = err != nil; all && ctx.Err() == nil {
 			m.opt.Failed(err)
 		}
 	}
@@ -80,29 +99,33 @@ func (m *Mirror[T]) RunEach(ctx context.Context, every time.Duration, do func())
 	}
 }
 
-// Refresh reads all entries now. Run does so after each change; a caller that needs the current entries does not have
-// to wait for that.
-func (m *Mirror[T]) Refresh(ctx context.Context) error {
-	changed, err := m.refresh(ctx)
-	if changed {
-		m.Tell()
+// Refresh reads entries now, all of them if no name is given. Run does so after each change; a caller that needs the
+// current entries does not have to wait for that.
+func (m *Mirror[T]) Refresh(ctx context.Context, names ...string) error {
+	var changed []string
+	var unreadable []error
+	var err error
+	m.writing.Lock()
+	if len(names) == 0 {
+		changed, unreadable, err = m.readAll(ctx)
+	} else {
+		changed, unreadable, err = m.read(ctx, names)
+	}
+	m.writing.Unlock()
+	for _, err := range unreadable { // without the locks: whoever is told may look at the entries
+		m.opt.Failed(err)
+	}
+	if len(changed) > 0 {
+		m.tell(changed)
 	}
 	return err
 }
 
-// refresh reads all entries, and reports whether any has changed.
-func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
-	var unreadable []error
-	defer func() { // without the locks: whoever is told may look at the entries
-		for _, err := range unreadable {
-			m.opt.Failed(err)
-		}
-	}()
-	m.writing.Lock()
-	defer m.writing.Unlock()
+// readAll is Refresh of all entries. It returns the names of those that have changed.
+func (m *Mirror[T]) readAll(ctx context.Context) (changed []string, unreadable []error, err error) {
 	all, err := m.set.store.List(ctx, m.set.prefix)
 	if err != nil {
-		return false, err
+		return nil, nil, err
 	}
 	now, names := make(map[string]Item[T], len(all)), make([]string, 0, len(all))
 	m.mu.Lock()
@@ -110,31 +133,91 @@ func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
 	for _, entry := range all {
 		name := m.set.nameOf(entry)
 		names = append(names, name)
-		before, ok := m.items[name]
-		if before.Revision == entry.Revision { // most of them, and reading a value takes long
-			now[name] = before
-			continue
+		item, differs, err := m.after(name, entry)
+		if now[name] = item; differs {
+			changed = append(changed, name)
 		}
-		changed = true
-		item := m.set.item(entry)
-		if item.Err != nil {
-			unreadable = append(unreadable, item.Err)
-			if ok {
-				item.Value, item.Err = before.Value, before.Err
-			}
+		if err != nil {
+			unreadable = append(unreadable, err)
 		}
-		now[name] = item
 	}
-	changed = changed || len(now) != len(m.items)
+	for name := range m.items {
+		if _, still := now[name]; !still {
+			changed = append(changed, name)
+		}
+	}
 	m.items, m.names = now, names
-	return changed, nil
+	return changed, unreadable, nil
+}
+
+// read is Refresh of some entries.
+func (m *Mirror[T]) read(ctx context.Context, names []string) (changed []string, unreadable []error, err error) {
+	for _, name := range names {
+		entry, err := m.set.store.Get(ctx, m.set.prefix+name)
+		gone := errors.Is(err, ErrNotFound)
+		if err != nil && !gone {
+			return changed, unreadable, err
+		}
+		m.mu.Lock()
+		_, differs := m.items[name]
+		if gone {
+			m.remove(name)
+		} else {
+			var item Item[T]
+			if item, differs, err = m.after(name, entry); err != nil {
+				unreadable = append(unreadable, err)
+			}
+			m.put(item)
+		}
+		m.mu.Unlock()
+		if differs {
+			changed = append(changed, name)
+		}
+	}
+	return changed, unreadable, nil
+}
+
+// after returns the item of an entry, and whether it differs from the one in memory. err says why it cannot be read;
+// the value in memory stays. The caller holds mu.
+func (m *Mirror[T]) after(name string, entry Entry) (item Item[T], differs bool, err error) {
+	before, ok := m.items[name]
+	if before.Revision == entry.Revision { // most of them, and reading a value takes long
+		return before, false, nil
+	}
+	item = m.set.item(entry)
+	if err = item.Err; err != nil && ok {
+		item.Value, item.Err = before.Value, before.Err
+	}
+	return item, true, err
+}
+
+// put takes an item in. The caller holds mu.
+func (m *Mirror[T]) put(item Item[T]) {
+	if at, old := slices.BinarySearch(m.names, item.Name); !old {
+		m.names = slices.Insert(m.names, at, item.Name)
+	}
+	m.items[item.Name] = item
+}
+
+// remove drops an item. The caller holds mu.
+func (m *Mirror[T]) remove(name string) {
+	if at, found := slices.BinarySearch(m.names, name); found {
+		m.names = slices.Delete(m.names, at, at+1)
+	}
+	delete(m.items, name)
 }
 
 // Tell calls Changed though no entry has changed, in turn with its other calls: what the entries mean may depend on
 // the time.
-func (m *Mirror[T]) Tell() {
+func (m *Mirror[T]) Tell() { m.tell(nil) }
+
+// tell calls Names and Changed.
+func (m *Mirror[T]) tell(names []string) {
 	m.calling.Lock()
 	defer m.calling.Unlock()
+	if len(names) > 0 {
+		m.opt.Names(names)
+	}
 	m.opt.Changed()
 }
 
@@ -179,15 +262,12 @@ func (m *Mirror[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
 	item, err := m.set.Put(ctx, item)
 	if err == nil {
 		m.mu.Lock()
-		if at, old := slices.BinarySearch(m.names, item.Name); !old {
-			m.names = slices.Insert(m.names, at, item.Name)
-		}
-		m.items[item.Name] = item
+		m.put(item)
 		m.mu.Unlock()
 	}
 	m.writing.Unlock()
 	if err == nil {
-		m.Tell()
+		m.tell([]string{item.Name})
 	}
 	return item, err
 }
@@ -198,15 +278,12 @@ func (m *Mirror[T]) Remove(ctx context.Context, item Item[T]) error {
 	err := m.set.Remove(ctx, item)
 	if err == nil && item.Revision != 0 {
 		m.mu.Lock()
-		if at, found := slices.BinarySearch(m.names, item.Name); found {
-			m.names = slices.Delete(m.names, at, at+1)
-		}
-		delete(m.items, item.Name)
+		m.remove(item.Name)
 		m.mu.Unlock()
 	}
 	m.writing.Unlock()
 	if err == nil && item.Revision != 0 {
-		m.Tell()
+		m.tell([]string{item.Name})
 	}
 	return err
 }

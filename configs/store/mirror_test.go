@@ -115,6 +115,13 @@ func (b broken) List(ctx context.Context, prefix string) ([]store.Entry, error) 
 	return b.Store.List(ctx, prefix)
 }
 
+func (b broken) Get(ctx context.Context, key string) (store.Entry, error) {
+	if *b.is {
+		return store.Entry{}, errors.New("no connection")
+	}
+	return b.Store.Get(ctx, key)
+}
+
 // If the store cannot be read, what is in memory stays, and the next change shows all of it.
 func TestMirrorOfBrokenStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -183,6 +190,58 @@ func TestMirrorKeepsWhatItHasRead(t *testing.T) {
 		synctest.Wait()
 		if got := shown(m); got != "b=2" {
 			t.Errorf("it shows %q", got)
+		}
+	})
+}
+
+// listed counts how often all entries are read.
+type listed struct {
+	store.Store
+	times *int
+}
+
+func (l listed) List(ctx context.Context, prefix string) ([]store.Entry, error) {
+	*l.times++
+	return l.Store.List(ctx, prefix)
+}
+
+// A change of one entry reads that entry alone, and tells its name, whoever has made the change.
+func TestMirrorTellsNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := store.Memory()
+		defer kept.Close()
+		var told []string
+		times := 0
+		m := mirror(t, listed{kept, &times}, store.MirrorOptions{
+			Names: func(names []string) { told = append(told, names...) }})
+		go m.Run(t.Context())
+		synctest.Wait()
+		before := times
+		other := store.SetOf[int](kept, "n/")
+		for _, name := range []string{"a", "b", "a"} {
+			if err := other.Replace(t.Context(), name, len(told)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		item, err := m.Put(t.Context(), store.Item[int]{Name: "c"})
+		if err == nil {
+			err = m.Remove(t.Context(), item)
+		}
+		if err == nil {
+			err = other.Drop(t.Context(), "a")
+		}
+		synctest.Wait()
+		if got := strings.Join(told, " "); err != nil || got != "a b a c c a" || shown(m) != "b=1" || times > before {
+			t.Errorf("told was %q, it shows %q, all were read %d times, %v", got, shown(m), times-before, err)
+		}
+		for _, name := range []string{"b", "d"} {
+			if _, err := m.Put(t.Context(), store.Item[int]{Name: name, Revision: m.Item(name).Revision}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m.Len() != 2 || shown(m) != "b=0 d=0" {
+			t.Errorf("it shows %q", shown(m))
 		}
 	})
 }

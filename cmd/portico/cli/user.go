@@ -157,7 +157,8 @@ func newUserMove() *cobra.Command {
 		Long: `Move holds the user's sign-ins, waits for those in progress, and ends the user's
 sessions. From then on it routes the user to the other database, also after a
 restart. --clear goes back to the directory's answer. Portico moves no mail:
-copy the mail first, and copy changes once more after the move.
+copy the mail first, and copy changes once more after the move. At most 50,000
+users can be moved in this way; for more, change the directory.
 
 Move changes the node that it asks, and nodes that share its store. If the
 configuration has other nodes, portico user where shows where each of them
