@@ -23,6 +23,7 @@ type admission struct {
 	users      map[string]int
 	reserved   Places          // of the counts above: for connections of other processes
 	names      strings.Builder // where the names in users stand, several in one piece
+	site       *siteUsers      // nil where there is one node
 }
 
 // maxExchanges bounds one address's silent exchanges with mailbox servers. Shared addresses have no bound.
@@ -221,13 +222,15 @@ func (t *ticket) move(addr netip.Addr, lim Limits) error {
 func (t *ticket) claim(user string, limit int) error {
 	t.admission.mu.Lock()
 	defer t.admission.mu.Unlock()
-	if t.returned || user != "" && exceeds(t.admission.users[user], limit) {
+	a := t.admission
+	if t.returned || user != "" && exceeds(a.users[user]+a.site.elsewhere(user), limit) {
 		return OutcomeLimitUser
 	}
 	t.unlist()
 	if user != "" {
-		t.user = t.admission.keep(user)
-		t.admission.users[t.user]++
+		t.user = a.keep(user)
+		a.users[t.user]++
+		a.site.note(t.user, a.users[t.user], limit)
 	}
 	return nil
 }

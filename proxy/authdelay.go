@@ -28,6 +28,7 @@ type authDelays struct {
 	keys   keyHash
 	failed map[uint64]failures // by address, and by user
 	good   map[uint64]int64    // by address and user: when they last signed in, in Unix seconds
+	site   *siteFailures       // nil where there is one node
 }
 
 type failures struct {
@@ -85,7 +86,13 @@ func (d *authDelays) count(key uint64, owner failureKey, now time.Time, o AuthDe
 	f = failures{n: min(f.n+1, maxDoublings), last: now.Unix(), owner: owner}
 	makeRoom(d.failed)
 	d.failed[key] = f
-	return min(o.First<<(f.n-1), o.Longest)
+	d.site.note(key, f.n)
+	return o.wait(int64(f.n) + d.site.elsewhere(key))
+}
+
+// wait is how long the answer waits that tells of the latest of so many failures.
+func (o AuthDelayOptions) wait(failures int64) time.Duration {
+	return min(o.First<<(min(failures, maxDoublings)-1), o.Longest)
 }
 
 // succeed records that a user has signed in from an address, and forgets the failures of that user. The failures of the

@@ -48,8 +48,8 @@ func (s *Server) AuthDelays() []AuthDelay {
 		p.Failures, p.Wait, p.Last = int(f.n), wait, time.Unix(f.last, 0)
 	})
 	s.guesses.each(func(b *bucket) {
-		if b.left >= b.rate.burst && len(b.waiting) == 0 {
-			return
+		if b.left >= b.rate.burst && len(b.waiting) == 0 || b.owner == (failureKey{}) {
+			return // full, or nobody's who is known here: another node shows it
 		}
 		p := delayOf(b.owner)
 		p.Guesses, p.Burst, p.Held = b.left, b.rate.burst, len(b.waiting)
@@ -86,9 +86,9 @@ func (d *authDelays) each(o AuthDelayOptions, yield func(f failures, wait time.D
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.now().Unix()
-	for _, f := range d.failed {
+	for key, f := range d.failed {
 		if now-f.last < int64(o.Forget/time.Second) {
-			yield(f, min(o.First<<min(f.n, maxDoublings), o.Longest))
+			yield(f, o.wait(int64(f.n)+1+d.site.elsewhere(key)))
 		}
 	}
 }
@@ -121,10 +121,16 @@ func (g *guessLimiter) fill(owners map[failureKey]bool) {
 		if !owners[b.owner] {
 			continue
 		}
-		b.left = b.rate.burst
-		b.admit()
-		if b.isFull(g.now()) {
-			delete(g.buckets, key)
-		}
+		g.refillAll(key, b)
+		g.site.note(clearedBuckets, key)
+	}
+}
+
+// refillAll gives a bucket all its tokens back.
+func (g *guessLimiter) refillAll(key uint64, b *bucket) {
+	b.left = b.rate.burst
+	b.admit()
+	if b.isFull(g.now()) {
+		delete(g.buckets, key)
 	}
 }

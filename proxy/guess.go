@@ -52,6 +52,8 @@ func (s *session) takeToken(ctx context.Context) error {
 func (s *session) settleGuess(right bool, err error) {
 	if right || !mayBeVerified(err) {
 		s.server.guesses.giveBack(s.attempt.draws)
+	} else {
+		s.server.guesses.spend(s.attempt.draws)
 	}
 	s.attempt.draws = nil
 }

@@ -48,6 +48,7 @@ type guessLimiter struct {
 	mu      sync.Mutex
 	keys    keyHash
 	buckets map[uint64]*bucket // those that are not full
+	site    *siteGuesses       // nil where there is one node; never replaced
 }
 
 // bucket has the tokens of an address and user, of an address, or of a site.
@@ -60,6 +61,7 @@ type bucket struct {
 // tokenDraw is a token that a guess takes from one bucket.
 type tokenDraw struct {
 	key   uint64
+	of    bucketKind
 	rate  rate
 	owner failureKey
 }
@@ -82,9 +84,30 @@ func credentialOwner(login string) string {
 	return login[strings.LastIndexByte(login, backend.MasterSeparator)+1:]
 }
 
+// bucketKind says whose tokens a bucket has.
+type bucketKind uint8
+
+const (
+	userBuckets    bucketKind = iota // of an address and a user
+	addressBuckets                   // of an address
+	siteBuckets                      // of an IPv6 site
+	numBucketKinds
+)
+
+// rate is that of the buckets of a kind; its burst is 0 for no bound.
+func (o GuessOptions) rate(of bucketKind) rate {
+	switch of {
+	case userBuckets:
+		return perMinute(o.AtOnce, o.PerMinute)
+	case siteBuckets:
+		return perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute)
+	}
+	return perMinute(o.AddressAtOnce, o.AddressPerMinute)
+}
+
 // draw returns the draw from one bucket.
-func (g *guessLimiter) draw(owner failureKey, r rate) tokenDraw {
-	return tokenDraw{g.keys.of(owner.address, owner.user), r, owner}
+func (g *guessLimiter) draw(of bucketKind, owner failureKey, o GuessOptions) tokenDraw {
+	return tokenDraw{g.keys.of(owner.address, owner.user), of, o.rate(of), owner}
 }
 
 // draws returns the draws of a guess at a user's credential. There is no draw for the address alone if it is apart
@@ -93,16 +116,15 @@ func (g *guessLimiter) draws(addr netip.Addr, user string, apart bool, o GuessOp
 	all := make([]tokenDraw, 0, maxDraws)
 	network := addressKey(addr)
 	if user != "" && o.AtOnce > 0 {
-		all = append(all, g.draw(failureKey{network, user}, perMinute(o.AtOnce, o.PerMinute)))
+		all = append(all, g.draw(userBuckets, failureKey{network, user}, o))
 	}
 	if apart || o.AddressAtOnce == 0 {
 		return all
 	}
-	all = append(all, g.draw(failureKey{address: network}, perMinute(o.AddressAtOnce, o.AddressPerMinute)))
+	all = append(all, g.draw(addressBuckets, failureKey{address: network}, o))
 	if addr = addr.Unmap(); addr.Is6() {
 		site, _ := addr.WithZone("").Prefix(48)
-		all = append(all, g.draw(failureKey{address: site},
-			perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute)))
+		all = append(all, g.draw(siteBuckets, failureKey{address: site}, o))
 	}
 	return all
 }
@@ -213,8 +235,11 @@ func (g *guessLimiter) bucket(c tokenDraw) *bucket {
 	b := g.buckets[c.key]
 	if b == nil {
 		g.makeRoom()
-		b = &bucket{tokens: full(c.rate, g.now()), owner: failureKey{c.owner.address, ShownName(c.owner.user)}}
+		b = &bucket{tokens: full(c.rate, g.now())}
 		g.buckets[c.key] = b
+	}
+	if b.owner == (failureKey{}) { // another node may have made it necessary, and does not say whose it is
+		b.owner = failureKey{c.owner.address, ShownName(c.owner.user)}
 	}
 	b.rate = c.rate
 	b.refill(g.now())

@@ -64,9 +64,8 @@ func (g *guessLimiter) remember(m *Memory) {
 	}
 }
 
-// recall makes the parts that remember, as m says. Nobody else uses them yet.
+// recall makes the parts that remember, as m says. Nobody else uses them yet, and they have the keys of m.
 func (m *Memory) recall(delays *authDelays, guesses *guessLimiter) {
-	delays.keys, guesses.keys = m.Keys, m.Keys
 	for key, f := range m.Failed {
 		makeRoom(delays.failed)
 		delays.failed[key] = failures{n: min(max(f.Number, 1), maxDoublings), last: f.Last,

@@ -33,7 +33,7 @@ func TestMemory(t *testing.T) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
 	}
-	after := &Server{authDelays: newAuthDelays(keyHash{}, clock), guesses: newGuessLimiter(keyHash{}, clock, nil)}
+	after := &Server{authDelays: newAuthDelays(m.Keys, clock), guesses: newGuessLimiter(m.Keys, clock, nil)}
 	m.recall(after.authDelays, after.guesses)
 	if got, want := after.authDelays.failed, before.authDelays.failed; len(got) != 2 || !reflect.DeepEqual(got, want) {
 		t.Errorf("failures: %v, want %v", got, want)
@@ -64,7 +64,7 @@ func TestReservedPlaces(t *testing.T) {
 	a := newAdmission(time.Now)
 	addr := netip.MustParseAddr("192.0.2.7")
 	key := addressKey(addr)
-	a.reserve(Places{Connections: 3, Addresses: map[netip.Prefix]int{key: 2}, Users: map[string]int{"ann": 2}})
+	a.reserve(Places{Connections: 3, Addresses: map[netip.Prefix]int{key: 2}, Users: map[string]int{"ann": 2}}, 3)
 	own, err := a.enter(addr, Limits{Connections: 4, ConnectionsPerAddress: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestReservedPlaces(t *testing.T) {
 	if got := a.places(); !reflect.DeepEqual(got, want) {
 		t.Errorf("its own places: %v, want %v", got, want)
 	}
-	a.reserve(Places{Connections: -3, Addresses: map[netip.Prefix]int{key: -2}, Users: map[string]int{"ann": -2}})
+	a.reserve(Places{Connections: -3, Addresses: map[netip.Prefix]int{key: -2}, Users: map[string]int{"ann": -2}}, 3)
 	own.giveBack()
 	if a.total != 0 || len(a.addresses) != 0 || len(a.users) != 0 {
 		t.Errorf("left: %d, %v, %v", a.total, a.addresses, a.users)

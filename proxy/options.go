@@ -32,6 +32,9 @@ type Options struct {
 	// and HTTP; 0 for none.
 	KeptDescriptors int
 	Memory          *Memory // of a server before this one, of which the process goes on; nil for none
+	// Seed is the site's, 16 secret bytes, if several nodes count together; see Server.Counted. A Memory with another
+	// one is forgotten. nil for one node.
+	Seed []byte
 
 	Random io.Reader                                        // for session ids, safe for concurrent use
 	Now    func() time.Time                                 // for deadlines and durations
@@ -47,6 +50,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("options: SigninThreads must be at least 1, is %d", o.SigninThreads)
 	case o.KeptDescriptors < 0:
 		return fmt.Errorf("options: KeptDescriptors must be at least 0, is %d", o.KeptDescriptors)
+	case o.Seed != nil && len(o.Seed) != seedSize:
+		return fmt.Errorf("options: Seed must have %d bytes, has %d", seedSize, len(o.Seed))
 	case o.Random == nil:
 		return errors.New("options: Random is missing")
 	case o.Now == nil:
@@ -55,6 +60,17 @@ func (o *Options) check() error {
 		return errors.New("options: Sleep is missing")
 	}
 	return o.Settings.check()
+}
+
+// keys are those under which clients are remembered.
+func (o *Options) keys() (keyHash, error) {
+	switch {
+	case o.Seed != nil:
+		return keyHashOf(o.Seed), nil
+	case o.Memory != nil:
+		return o.Memory.Keys, nil
+	}
+	return newKeyHash(o.Random)
 }
 
 // Sleep waits for d, or until ctx ends: then it returns the cause.

@@ -17,7 +17,9 @@ func (s *Server) Places() Places { return s.admission.places() }
 
 // Reserve takes places for connections that another process carries, or frees them where a number is negative. They
 // count like signed-in connections of this server.
-func (s *Server) Reserve(change Places) { s.admission.reserve(change) }
+func (s *Server) Reserve(change Places) {
+	s.admission.reserve(change, s.settings.Load().Limits.ConnectionsPerUser)
+}
 
 func (a *admission) places() Places {
 	a.mu.Lock()
@@ -26,7 +28,7 @@ func (a *admission) places() Places {
 	return p.Minus(a.reserved)
 }
 
-func (a *admission) reserve(change Places) {
+func (a *admission) reserve(change Places, userLimit int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.total += change.Connections
@@ -38,6 +40,7 @@ func (a *admission) reserve(change Places) {
 			user = a.keep(user)
 		}
 		add(a.users, user, n)
+		a.site.note(user, a.users[user], userLimit)
 	}
 	a.reserved = a.reserved.Plus(change)
 }

@@ -71,7 +71,7 @@ func newServer(opt Options) (*Server, error) {
 	if err := opt.check(); err != nil {
 		return nil, fmt.Errorf("proxy options: %w", err)
 	}
-	keys, err := newKeyHash(opt.Random)
+	keys, err := opt.keys()
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +79,11 @@ func newServer(opt Options) (*Server, error) {
 		authDelays: newAuthDelays(keys, opt.Now), guesses: newGuessLimiter(keys, opt.Now, opt.Sleep),
 		signins: newSigninCounts()}
 	s.listed, s.slowest = newSharedList(opt, s.listSessions), newSharedList(opt, s.listSlow)
-	if opt.Memory != nil {
+	if opt.Memory != nil && opt.Memory.Keys == keys {
 		opt.Memory.recall(s.authDelays, s.guesses)
+	}
+	if opt.Seed != nil {
+		s.joinSite(keys)
 	}
 	if s.metrics, err = newMetrics(opt.Registerer, s.admission.counts, s.Shortages,
 		newRelayCollector(s.Stats)); err != nil {
