@@ -78,6 +78,9 @@ var bans = []struct{ from, to, why string }{
 	{"portico/cluster/heavy", "portico/proxy/...", "it does not know what nodes count"},
 	{"portico/cluster/heavy", "github.com/...", "the same"},
 	{"portico/cluster/heavy", "go.etcd.io/etcd/...", "whichever store"},
+	{"portico/cluster/keyring", "crypto/tls", "it does not know what the keys seal"},
+	{"portico/cluster/keyring", "github.com/...", "it sees secrets: the standard library has all that it needs"},
+	{"portico/cluster/keyring", "go.etcd.io/etcd/...", "whichever store"},
 
 	{"portico/fleet", "portico/...", "it asks nodes, whatever for"},
 	{"portico/fleet", "github.com/...", "the same"},

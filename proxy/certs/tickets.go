@@ -11,14 +11,15 @@ import (
 const ticketKeys = 3
 
 // Tickets are the keys that session tickets are sealed with. They live as long as the program, so that clients resume
-// their TLS sessions across a reload; only a change of who vouches for clients ends that. Its methods are safe for
-// concurrent use.
+// their TLS sessions across a reload; only a change of who vouches for clients ends that. Nodes of a site share theirs,
+// so that clients resume at another node. Its methods are safe for concurrent use.
 type Tickets struct {
 	random io.Reader
 
 	mu      sync.Mutex
 	keys    [][32]byte
 	adopted [][32]byte  // for the first configuration
+	shared  [][32]byte  // the site's, in place of keys; see Share
 	live    *tls.Config // the configuration that has them
 }
 
@@ -36,7 +37,26 @@ func (t *Tickets) Keys() [][32]byte {
 	if t.live == nil || t.live.ClientCAs != nil {
 		return nil
 	}
-	return slices.Clone(t.keys)
+	return slices.Clone(t.inUse(t.live))
+}
+
+// Share takes the keys of the site in place of this node's own, the one that seals first. Where a ticket stands for a
+// client's certificate the own ones stay, since another node may trust others.
+func (t *Tickets) Share(keys [][32]byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shared = slices.Clone(keys[:min(len(keys), ticketKeys)])
+	if t.live != nil {
+		t.live.SetSessionTicketKeys(t.inUse(t.live))
+	}
+}
+
+// inUse returns the keys for a configuration.
+func (t *Tickets) inUse(config *tls.Config) [][32]byte {
+	if len(t.shared) > 0 && config.ClientCAs == nil {
+		return t.shared
+	}
+	return t.keys
 }
 
 // Adopt takes the keys of another process's Keys in place of its own. It is called before Use.
@@ -61,7 +81,7 @@ func (t *Tickets) Use(config *tls.Config) error {
 		t.keys = t.adopted
 	}
 	t.live, t.adopted = config, nil
-	config.SetSessionTicketKeys(t.keys)
+	config.SetSessionTicketKeys(t.inUse(config))
 	return nil
 }
 
@@ -80,7 +100,7 @@ func (t *Tickets) Rotate() error {
 		return err
 	}
 	if t.live != nil {
-		t.live.SetSessionTicketKeys(t.keys)
+		t.live.SetSessionTicketKeys(t.inUse(t.live))
 	}
 	return nil
 }
