@@ -35,6 +35,7 @@ type SigninQueues struct {
 
 	mu       sync.Mutex // guards the rest
 	pace     PaceOptions
+	nodes    int                     // that admit sign-ins to the same servers
 	byServer map[string]*signinQueue // by server; only queues that may hold a sign-in
 }
 
@@ -54,7 +55,15 @@ type waiter struct {
 
 // NewSigninQueues returns queues that hold no sign-ins.
 func NewSigninQueues(now func() time.Time) *SigninQueues {
-	return &SigninQueues{now: now, byServer: make(map[string]*signinQueue)}
+	return &SigninQueues{now: now, nodes: 1, byServer: make(map[string]*signinQueue)}
+}
+
+// Share divides the pace by the number of nodes that admit sign-ins to the same servers. A node admits at least one
+// sign-in per second.
+func (g *SigninQueues) Share(nodes int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.nodes = max(nodes, 1)
 }
 
 // Configure applies another pace.
@@ -74,8 +83,8 @@ func (g *SigninQueues) queue(server string) *signinQueue {
 // Pause holds the sign-ins to a server from now on, for at most MaxPause. If the server is already paused, the new
 // time replaces the old one.
 func (g *SigninQueues) Pause(server string, d time.Duration) error {
-	if d <= 0 || d > MaxPause {
-		return fmt.Errorf("a pause must be longer than 0s and at most %v, not %v", MaxPause, d)
+	if err := checkPause(d); err != nil {
+		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -83,6 +92,13 @@ func (g *SigninQueues) Pause(server string, d time.Duration) error {
 	queue.paused = g.now().Add(d)
 	queue.paced = queue.paused.Add(g.pace.For)
 	queue.wake()
+	return nil
+}
+
+func checkPause(d time.Duration) error {
+	if d <= 0 || d > MaxPause {
+		return fmt.Errorf("a pause must be longer than 0s and at most %v, not %v", MaxPause, d)
+	}
 	return nil
 }
 
@@ -164,7 +180,7 @@ func (g *SigninQueues) opens(queue *signinQueue) time.Time {
 // goIn records that the queue admits a sign-in.
 func (g *SigninQueues) goIn(queue *signinQueue) {
 	if g.pace.PerSecond > 0 {
-		queue.next = g.now().Add(time.Second / time.Duration(g.pace.PerSecond))
+		queue.next = g.now().Add(min(time.Second*time.Duration(g.nodes)/time.Duration(g.pace.PerSecond), time.Second))
 	}
 }
 
