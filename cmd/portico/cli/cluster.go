@@ -90,17 +90,25 @@ If entries in data_dir have been changed since the node joined, and differ from
 the site's, leave changes nothing and lists them. With --discard, the site's
 replace them. If leave is interrupted, run it again.
 
+If etcd is lost for good, --without-etcd takes what this node knew of it last.
+That may be older than what other nodes know. Let one node leave like this, and
+begin a new site with it.
+
 Exit status: 0 this node is in no site, 1 entries differ, 2 the command failed.`,
 		Args: cobra.NoArgs,
 	}
 	f := clusterFlags(cmd)
 	discard := cmd.Flags().Bool("discard", false, "replace entries in data_dir that were changed meanwhile")
+	cmd.Flags().BoolVar(&f.withoutEtcd, "without-etcd", false, "take what this node knew last, if etcd is lost")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return f.do(cmd, func(ctx context.Context, s *site.Site, local *store.File) (site.Done, string, error) {
 			done, err := s.Leave(ctx, local, *discard, func() error {
 				_, err := local.Backup(time.Now(), store.ByHand)
 				return err
 			})
+			if err == nil {
+				err = site.Forget(f.dataDir)
+			}
 			next := "This node is in no site. Remove cluster.etcd from the configuration."
 			if len(done.Others) > 0 {
 				next += "\nThe site goes on with " + strings.Join(done.Others, ", ") +
@@ -115,11 +123,13 @@ Exit status: 0 this node is in no site, 1 entries differ, 2 the command failed.`
 // clusterCommand holds the flags of a command about a site that runs while Portico does not.
 type clusterCommand struct {
 	*output
-	file *string
+	file        *string
+	withoutEtcd bool
+	dataDir     string // of the configuration
 }
 
-func clusterFlags(cmd *cobra.Command) clusterCommand {
-	return clusterCommand{outputFlags(cmd), configFlag(cmd)}
+func clusterFlags(cmd *cobra.Command) *clusterCommand {
+	return &clusterCommand{output: outputFlags(cmd), file: configFlag(cmd)}
 }
 
 // clusterChange is what such a command prints as JSON.
@@ -129,7 +139,7 @@ type clusterChange struct {
 }
 
 // do opens the store and etcd, and prints what a step has done or why it has not. next says how to go on.
-func (f clusterCommand) do(cmd *cobra.Command,
+func (f *clusterCommand) do(cmd *cobra.Command,
 	step func(context.Context, *site.Site, *store.File) (done site.Done, next string, err error)) error {
 	config, err := configs.Load(*f.file)
 	if err != nil {
@@ -138,6 +148,7 @@ func (f clusterCommand) do(cmd *cobra.Command,
 	if !config.Cluster.Enabled() {
 		return fmt.Errorf("%s has no cluster.etcd.endpoints: they say which etcd the nodes of the site share", *f.file)
 	}
+	f.dataDir = config.DataDir
 	o, err := site.NewOptions(config)
 	if err != nil {
 		return err
@@ -150,9 +161,9 @@ func (f clusterCommand) do(cmd *cobra.Command,
 		return err
 	}
 	defer local.Close()
-	etcd, err := etcdstore.Open(cmd.Context(), o.Etcd)
+	etcd, err := f.open(cmd.Context(), o)
 	if err != nil {
-		return fmt.Errorf("cluster.etcd: %w", err)
+		return err
 	}
 	defer etcd.Close()
 	done, next, err := step(cmd.Context(), site.New(etcd, o, time.Now), local)
@@ -165,8 +176,20 @@ func (f clusterCommand) do(cmd *cobra.Command,
 	return f.printDone(cmd, done, next)
 }
 
+// open opens the site's store.
+func (f *clusterCommand) open(ctx context.Context, o site.Options) (store.Store, error) {
+	if f.withoutEtcd {
+		return site.Known(ctx, f.dataDir)
+	}
+	etcd, err := etcdstore.Open(ctx, o.Etcd)
+	if err != nil {
+		return nil, fmt.Errorf("cluster.etcd: %w", err)
+	}
+	return etcd, nil
+}
+
 // refuse prints the entries because of which nothing was done.
-func (f clusterCommand) refuse(cmd *cobra.Command, done site.Done, differ *site.Differ) error {
+func (f *clusterCommand) refuse(cmd *cobra.Command, done site.Done, differ *site.Differ) error {
 	rows := table.New("Key", "InDataDir", "InEtcd")
 	result := clusterChange{done, []restoreChange{}}
 	for _, d := range differ.Entries {
@@ -181,7 +204,7 @@ func (f clusterCommand) refuse(cmd *cobra.Command, done site.Done, differ *site.
 	return errBadNews
 }
 
-func (f clusterCommand) printDone(cmd *cobra.Command, done site.Done, next string) error {
+func (f *clusterCommand) printDone(cmd *cobra.Command, done site.Done, next string) error {
 	rows := table.New("Site", "Entries", "OtherNodes")
 	rows.Add(done.Site, fmt.Sprint(done.Changed), strings.Join(done.Others, " "))
 	if !f.forPeople() {

@@ -12,8 +12,8 @@ var own = []string{"health/components/", "health/flapping", "offer/", markerKey}
 
 // between are the beginnings of the keys that only a site of several nodes has: about the nodes, and for as long as
 // they run.
-var between = []string{metaKey, seal.CheckKey, "acks/", "health/leader", "health/recovery/acting",
-	"health/recovery/begun/", "health/seen/", "leader", "nodes/", "pause/", "penalties.seed", "present/", "tickets"}
+var between = []string{metaKey, seal.CheckKey, "acks/", "health/recovery/acting", "health/seen/", "heavy/", "leader",
+	"nodes/", "pause/", "penalties.seed", "present/", "tickets"}
 
 // history are the beginnings of shared keys that say what has happened, and change nothing that a node does for users.
 // They differ between nodes that ran alone, so they prevent nobody from joining.

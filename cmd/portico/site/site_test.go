@@ -3,7 +3,9 @@ package site
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -342,4 +344,34 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v", what, c.err)
 		}
 	}
+}
+
+// A node whose etcd is lost leaves with what it knew last.
+func TestLeaveLostSite(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	etcd, local := store.Memory(), filled(t, map[string]string{"active/db1": "mbx1"})
+	if _, err := node(etcd, "mx1").Init(ctx, local); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"active/db1": "mbx2", "protocol_log/key": "0123456789"}
+	write(t, node(etcd, "mx1").Store(), want)
+	if _, err := Known(ctx, dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a file: %v", err)
+	}
+	all, err := etcd.List(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.WriteKnown(filepath.Join(dir, KnownFile), store.Known{Identity: "etcd-1", Revision: 9,
+		Entries: all}); err != nil {
+		t.Fatal(err)
+	}
+	known, err := Known(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node(known, "mx1").Leave(ctx, local, false, nothing); err != nil {
+		t.Error(err)
+	}
+	same(t, "data_dir", content(t, local), want)
 }
