@@ -112,6 +112,7 @@ func (e *Engine) Use(p Plan) {
 			m.flaps = e.recalled[of.ID()]
 			delete(e.recalled, of.ID())
 		} else {
+			m.move(of.Elsewhere, e.opt.Now())
 			m.Monitor = fresh.Monitor
 		}
 		e.monitors[of.ID()] = m
@@ -135,7 +136,7 @@ func (e *Engine) wake() {
 
 // start starts a probe's goroutine, if the engine runs. The caller holds mu.
 func (e *Engine) start(p planned) {
-	if e.life == nil || e.life.Err() != nil {
+	if p.probe.Elsewhere || e.life == nil || e.life.Err() != nil {
 		return
 	}
 	ctx, stop := context.WithCancel(e.life)
@@ -192,7 +193,7 @@ func (e *Engine) lookAll() time.Duration {
 // transition applies a change to a monitor, and reports the new state. The caller holds mu.
 func (e *Engine) transition(m *monitor, change func()) {
 	before := m.Value
-	if change(); m.Value != before {
+	if change(); m.Value != before && !m.Elsewhere { // other nodes report theirs
 		e.opt.Changed(before, m.MonitorState)
 	}
 }

@@ -200,7 +200,7 @@ func (e *Escalator) judge(all []MonitorState, now time.Time) (ended []Alert, cha
 	ended, changed = e.close(all, now)
 	for _, m := range all {
 		since, bad := badSince(m)
-		if m.Value != Unavailable && Outdated(m, e.opt.Active) {
+		if m.Elsewhere || m.Value != Unavailable && Outdated(m, e.opt.Active) {
 			bad = false
 		}
 		if !bad {
@@ -274,9 +274,10 @@ func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert, cha
 
 // keeps says whether a monitor keeps an alert open. The alert's own monitors must be healthy before it ends; one
 // without a result since the start still keeps it. A monitor of a database that has moved away does not count for the
-// alert's mailbox server, but every monitor that fails there does. The caller holds mu.
+// alert's mailbox server, but every monitor that fails there does. The nodes that run a monitor's probe keep its alert,
+// the others do not. The caller holds mu.
 func (e *Escalator) keeps(a *Alert, m MonitorState) bool {
-	if m.Value != Unavailable && Outdated(m, e.opt.Active) ||
+	if m.Elsewhere || m.Value != Unavailable && Outdated(m, e.opt.Active) ||
 		a.Mailbox != "" && ServerOf(m, e.opt.Active) != a.Mailbox {
 		return false
 	}

@@ -26,11 +26,14 @@ func (e *Engine) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range e.Monitors() {
+		if m.Elsewhere { // other nodes count it
+			continue
+		}
 		ch <- prometheus.MustNewConstMetric(stateDesc, prometheus.GaugeValue, stateNumbers[m.Value], m.HealthSet,
 			m.Name, m.Target)
 	}
 	for _, p := range e.Probes() {
-		if len(p.Results) > 0 {
+		if len(p.Results) > 0 && !p.Elsewhere {
 			last := p.Results[0]
 			ch <- prometheus.MustNewConstMetric(probeDesc, prometheus.GaugeValue, last.End.Sub(last.Start).Seconds(),
 				p.Name, p.Target)

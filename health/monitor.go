@@ -41,8 +41,10 @@ type Monitor struct {
 	UnhealthyAfter time.Duration // Degraded so long; default 60 s
 	StaleAfter     time.Duration // without a result it is Unavailable
 	Flapping       Flapping
-	Component      string // that it belongs to, such as ImapProxy
-	Off            bool   // it is Disabled
+	Interval       time.Duration // of the probe
+	Component      string        // that it belongs to, such as ImapProxy
+	Elsewhere      bool          // other nodes run its probe; see Engine.Report
+	Off            bool          // it is Disabled
 	Description    string
 }
 
@@ -71,6 +73,7 @@ type MonitorState struct {
 	// it has begun to fail and ended to so often that it is Degraded while it is well; zero if it has not
 	FlapsSince time.Time
 	FlapsUntil time.Time // when it flaps no longer, if it does not change before; zero if it does not flap
+	Nodes      []string  // of a monitor that is Elsewhere: who runs its probe
 }
 
 // monitor is a monitor with its state. The engine's mutex guards it.
@@ -79,7 +82,8 @@ type monitor struct {
 	began     time.Time // when it was made
 	repairing bool
 	flaps     flaps
-	hurried   bool // somebody else has seen its target fail: it is not Degraded first; see Engine.Hurry
+	hurried   bool   // somebody else has seen its target fail: it is not Degraded first; see Engine.Hurry
+	report    Report // of a monitor that is Elsewhere
 }
 
 func newMonitor(m Monitor, now time.Time) *monitor {
@@ -106,6 +110,9 @@ func (m *monitor) judge(r *Result, now time.Time) {
 
 // look computes the monitor's state from its results and the time, and says whether the state has changed.
 func (m *monitor) look(now time.Time) bool {
+	if m.Elsewhere {
+		return m.lookElsewhere(now)
+	}
 	last := m.began
 	if m.LastResult != nil {
 		last = m.LastResult.End
@@ -164,6 +171,9 @@ func (m *monitor) degradedTime() time.Duration {
 
 // next returns when to look again without a new result.
 func (m *monitor) next() (at time.Time) {
+	if m.Elsewhere {
+		return at
+	}
 	if m.Value == Degraded && !m.FirstAlert.IsZero() {
 		at = m.FirstAlert.Add(m.degradedTime())
 	}

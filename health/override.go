@@ -210,6 +210,9 @@ func (p Plan) With(overrides []Override, now time.Time, version string) Plan {
 			m.Off = true // nothing looks
 		case m.StaleAfter > 0:
 			m.StaleAfter = StaleAfter(changed.Probes[judged].Interval, changed.Probes[judged].Timeout)
+			fallthrough
+		default:
+			m.Interval = changed.Probes[judged].Interval
 		}
 	}
 	return changed

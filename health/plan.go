@@ -61,7 +61,7 @@ func (p *Plan) add(e catalogue.Entry, target string, timing catalogue.Timing, fl
 	}
 	m := Monitor{
 		HealthSet: e.Set, Name: e.Monitor, Target: target, Probe: e.Probe, Failures: timing.Failures,
-		UnhealthyAfter: e.UnhealthyAfter, Component: e.Component, Flapping: flapping,
+		UnhealthyAfter: e.UnhealthyAfter, Component: e.Component, Flapping: flapping, Interval: timing.Interval,
 	}
 	if !e.MaySleep {
 		m.StaleAfter = StaleAfter(timing.Interval, timing.Timeout)

@@ -22,6 +22,9 @@ type Probe struct {
 	// Anywhere says that it can be run against another endpoint than its own.
 	Anywhere bool
 
+	// Elsewhere says that other nodes repeat it: here it runs by hand only.
+	Elsewhere bool
+
 	off bool // an override keeps it from running
 }
 

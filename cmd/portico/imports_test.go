@@ -119,6 +119,7 @@ var bans = []struct{ from, to, why string }{
 	{"portico/health", "portico/health/components", "health judges; what operators set is kept by packages above it"},
 	{"portico/health", "portico/health/overrides", "the same"},
 	{"portico/health", "portico/health/repairing", "the same"},
+	{"portico/health", "portico/health/witness", "the same"},
 	{"portico/health", "portico/health/maintenance", "the same"},
 	{"portico/health/components", "portico/health/admin", "it does not know who asks it"},
 	{"portico/health/overrides", "portico/health/admin", "it does not know who asks it"},

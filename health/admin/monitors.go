@@ -91,6 +91,7 @@ type MonitorRow struct {
 	Mailbox       string     `json:"_mbx,omitempty"`
 	MailboxServer string     `json:"mailbox_server,omitempty"` // that it looks at, or where its database is active
 	Description   string     `json:"description,omitempty"`
+	SeenBy        []string   `json:"seen_by,omitempty"` // the nodes that run its probe, if this node does not
 }
 
 // SetRow is a health set: a row of Get-HealthReport.
@@ -131,6 +132,7 @@ func monitorRow(of Monitors, m health.MonitorState) MonitorRow {
 		MailboxServer: health.ServerOf(m, of.Active),
 		Description:   catalogue.Help(m.Name),
 		Flapping:      !m.FlapsSince.IsZero(),
+		SeenBy:        m.Nodes,
 	}
 	if m.Component != "" {
 		row.State, row.ServerComponent = onlineOffline(of.Serves(m.Component)), m.Component

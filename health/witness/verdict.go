@@ -1,0 +1,110 @@
+package witness
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"portico/health"
+)
+
+// failing are the states in which a monitor sees its target failing, by name.
+var failing = map[string]health.AlertValue{
+	health.Degraded.String(): health.Degraded, health.Unhealthy.String(): health.Unhealthy,
+	health.Unavailable.String(): health.Unavailable,
+}
+
+// sight is what a node sees of a monitor's target.
+type sight struct {
+	node  string
+	value health.AlertValue
+	fault fault
+}
+
+// sights are what the present nodes that look at a monitor's target see, but for this one, from the best to the worst.
+// Those that do not know are left out. The caller holds mu.
+func (w *Witness) sights(m health.MonitorState) (all []sight) {
+	for _, node := range w.present {
+		said := w.said[node]
+		if node == w.opt.Node || said == nil {
+			continue
+		}
+		if !isCheck(m) && !slices.Contains(w.views.lookers(m.Target, said.view, said.Nodes), node) {
+			continue
+		}
+		f, named := said.byMonitor[m.ID()]
+		value, fails := failing[f.Value]
+		if !named {
+			value = health.Healthy
+		}
+		if named && !fails || !named && said.More > 0 {
+			continue
+		}
+		all = append(all, sight{node, value, f})
+	}
+	slices.SortStableFunc(all, func(a, b sight) int { return cmp.Compare(a.value, b.value) })
+	return all
+}
+
+// Against names the nodes that see the target of an unhealthy monitor working, unless most of the nodes that look at it
+// see it failing.
+func (w *Witness) Against(m health.MonitorState) (nodes []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fail := 0
+	if !m.Elsewhere {
+		fail = 1
+	}
+	for _, s := range w.sights(m) {
+		if s.value == health.Healthy {
+			nodes = append(nodes, s.node)
+		} else {
+			fail++
+		}
+	}
+	if fail > len(nodes) {
+		return nil
+	}
+	return nodes
+}
+
+// reports are what other nodes find out about the monitors that they look after for this one: the state that most of
+// them agree on, at least. The caller holds mu.
+func (w *Witness) reports(all []health.MonitorState, now time.Time) map[string]health.Report {
+	reports := make(map[string]health.Report)
+	for _, m := range all {
+		if !m.Elsewhere {
+			continue
+		}
+		sights := w.sights(m)
+		if len(sights) == 0 {
+			continue
+		}
+		middle := sights[(len(sights)-1)/2]
+		report := health.Report{Value: middle.value, Since: now}
+		for _, s := range sights {
+			report.Nodes = append(report.Nodes, s.node)
+		}
+		slices.Sort(report.Nodes)
+		before, known := w.reported[m.ID()]
+		if known && before.Value == report.Value {
+			report.Since = before.Since
+		}
+		if middle.value != health.Healthy {
+			report.Failure = failure(m, middle.fault, before.Failure, now)
+		}
+		reports[m.ID()] = report
+	}
+	w.reported = reports
+	return reports
+}
+
+// failure is a fault as a result of this node's time, the one before if it is the same.
+func failure(m health.MonitorState, f fault, before *health.Result, now time.Time) *health.Result {
+	if before != nil && before.Err == f.Error && string(before.Dependency) == f.Dependency &&
+		before.Phase == f.Phase && before.Mailbox == f.Mailbox {
+		return before
+	}
+	return &health.Result{HealthSet: m.HealthSet, Probe: m.Probe, Target: m.Target, Type: health.Failed, Start: now,
+		End: now, Err: f.Error, Dependency: health.Dependency(f.Dependency), Phase: f.Phase, Mailbox: f.Mailbox}
+}

@@ -1,0 +1,176 @@
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"portico/configs/store"
+	"portico/health"
+)
+
+const (
+	// lookEach is how often this node's monitors are looked at; so it writes no more often.
+	lookEach = 3 * time.Second
+	// absentTime is how long a node that is absent is still counted among those that look: if etcd was away, all come
+	// back at once, and probes are not passed to and fro.
+	absentTime = time.Minute
+	// maxViews is how many lists of nodes are remembered; nearly always all nodes have the same.
+	maxViews = 8
+)
+
+// Options is what a Witness is built from.
+type Options struct {
+	Store   store.Store // the site's
+	Node    string      // this node's name
+	Present func() []string
+	// Monitors returns all monitors of this node, and Report takes what other nodes have found about those that are
+	// Elsewhere.
+	Monitors func() []health.MonitorState
+	Report   func(map[string]health.Report)
+	// Hurry has the probe of a monitor run soon, because another node sees its target failing.
+	Hurry func(set, probe, target string)
+	// Changed is called when Looks answers otherwise than before.
+	Changed func()
+	Now     func() time.Time // default time.Now
+	Failed  func(error)
+}
+
+// Witness says what this node sees, and knows what the others see. It is safe for concurrent use.
+type Witness struct {
+	opt    Options
+	stored *store.Mirror[seen] // by node
+
+	mu       sync.Mutex // guards what follows
+	present  []string
+	last     map[string]time.Time // when a node was last present
+	nodes    []string             // that count as those that look
+	views    views
+	said     map[string]*statement
+	reported map[string]health.Report // by monitor
+}
+
+// statement is what a node has said.
+type statement struct {
+	seen
+	view      string // of Nodes
+	byMonitor map[string]fault
+}
+
+// Open reads what the other nodes see.
+func Open(ctx context.Context, o Options) (*Witness, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	w := &Witness{opt: o, last: make(map[string]time.Time), views: make(views)}
+	var err error
+	w.stored, err = store.NewMirror(ctx, store.SetOf[seen](o.Store, storedSeen),
+		store.MirrorOptions{Failed: func(err error) { o.Failed(fmt.Errorf("read what other nodes see: %w", err)) }})
+	if err != nil {
+		return nil, err
+	}
+	w.follow()
+	w.said = nil // the first look has it as news
+	return w, nil
+}
+
+// Looks says whether this node is one of those that look at a target.
+func (w *Witness) Looks(target string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Contains(w.views.lookers(target, viewOf(w.nodes), w.nodes), w.opt.Node)
+}
+
+// Run says what this node sees, and follows what the others see, until ctx ends.
+func (w *Witness) Run(ctx context.Context) {
+	var following sync.WaitGroup
+	defer following.Wait()
+	following.Go(func() { w.stored.Run(ctx) })
+	ticker := time.NewTicker(lookEach)
+	defer ticker.Stop()
+	for {
+		if err := w.look(ctx); err != nil && !errors.Is(err, store.ErrAway) && ctx.Err() == nil {
+			w.opt.Failed(fmt.Errorf("store what this node sees: %w", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look does all once.
+func (w *Witness) look(ctx context.Context) error {
+	changed, news := w.follow()
+	if changed {
+		w.opt.Changed()
+	}
+	all := w.opt.Monitors()
+	w.mu.Lock()
+	now := see(w.nodes, all)
+	reports := w.reports(all, w.opt.Now())
+	w.mu.Unlock()
+	w.opt.Report(reports)
+	for _, m := range all {
+		if news[m.ID()] && !m.Elsewhere && !isCheck(m) {
+			w.opt.Hurry(m.HealthSet, m.Probe, m.Target)
+		}
+	}
+	item := w.stored.Item(w.opt.Node)
+	if item.Revision != 0 && item.Err == nil && reflect.DeepEqual(item.Value, now) {
+		return nil
+	}
+	item.Value = now
+	_, err := w.stored.Put(ctx, item)
+	if errors.Is(err, store.ErrConflict) { // the process before, or an operator; the next look goes by what is stored
+		return w.stored.Refresh(ctx)
+	}
+	return err
+}
+
+// follow takes in who is present and what they say. It says whether others look than before, and which monitors others
+// see failing since the last time.
+func (w *Witness) follow() (changed bool, news map[string]bool) {
+	present, items, now := w.opt.Present(), w.stored.All(), w.opt.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, node := range present {
+		w.last[node] = now
+	}
+	var nodes []string
+	for node, last := range w.last {
+		if now.Sub(last) < absentTime {
+			nodes = append(nodes, node)
+		} else {
+			delete(w.last, node)
+		}
+	}
+	slices.Sort(nodes)
+	changed = !slices.Equal(nodes, w.nodes)
+	w.present, w.nodes = present, nodes
+	if len(w.views) > maxViews {
+		clear(w.views)
+	}
+	before := w.said
+	w.said, news = make(map[string]*statement, len(items)), make(map[string]bool)
+	for _, item := range items {
+		if !slices.Contains(present, item.Name) {
+			continue
+		}
+		s := &statement{seen: item.Value, view: viewOf(item.Value.Nodes), byMonitor: make(map[string]fault)}
+		for _, f := range item.Value.Faults {
+			s.byMonitor[f.Monitor] = f
+			if failing[f.Value] != 0 && item.Name != w.opt.Node && (before[item.Name] == nil ||
+				failing[before[item.Name].byMonitor[f.Monitor].Value] == 0) {
+				news[f.Monitor] = true
+			}
+		}
+		w.said[item.Name] = s
+	}
+	return changed, news
+}
