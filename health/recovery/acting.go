@@ -57,7 +57,9 @@ func (r *Responders) claim(ctx context.Context, l *Ladder) bool {
 	}
 	if err := r.take(ctx); err != nil {
 		if !errors.Is(err, errActing) {
-			r.opt.Failed(err)
+			l.Note = "the store of the site fails, so no step begins"
+			l.ForPeople = l.ForPeople || r.opt.Now().Sub(l.Since) > r.plan().Wait
+			r.failed("take the turn", err)
 		}
 		return false
 	}
@@ -164,7 +166,7 @@ func (r *Responders) giveTurn() {
 	ctx, cancel := context.WithTimeout(context.Background(), giveTime)
 	defer cancel()
 	if err := r.turns.stored.Remove(ctx, r.turns.ours); err != nil && !errors.Is(err, store.ErrConflict) {
-		r.opt.Failed(fmt.Errorf("let other nodes act: %w", err)) // they can after StepTime
+		r.failed("let other nodes act", err) // they can after StepTime
 	}
 	r.turns.ours = store.Item[acting]{}
 }

@@ -278,3 +278,20 @@ func (w *world) skipped() string {
 	}
 	return strings.Join(all, "; ")
 }
+
+// While the store of the site is away, no step begins. That it is away is reported elsewhere; people hear of the fault
+// after the time of a step.
+func TestStoreOfTheSiteIsAway(t *testing.T) {
+	w, _, around := leaders(t)
+	around.at = func(int) error { return store.ErrAway }
+	w.pass(w.plan.Wait)
+	w.compare("", "")
+	w.pass(2 * lookEach)
+	w.compare("", "Self/mbx1")
+	if all := w.r.Ladders(); len(all) != 1 || all[0].Note != "the store of the site fails, so no step begins" {
+		t.Errorf("it shows %+v", all)
+	}
+	around.at = func(int) error { return nil }
+	w.pass(lookEach)
+	w.compare("restart_service mbx1", "Self/mbx1")
+}

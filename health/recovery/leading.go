@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"portico/health"
 )
@@ -64,13 +65,22 @@ func (r *Responders) overlooked(m health.MonitorState) bool {
 	return true
 }
 
-// disputes returns the monitors whose mailbox servers fail for this node, and not for most nodes that look at them:
-// then this node's network is at fault, or what it asks. The leader records that, once for each server, and resigns.
+// dispute is a mailbox server that fails for this node, and not for most nodes that look at it.
+type dispute struct {
+	since    time.Time
+	recorded bool
+}
+
+// disputes returns the monitors whose mailbox servers fail for this node, and not for most nodes that look at them.
+// Either the others are about to see the same, or this node's network is at fault. If it lasts for two runs of the
+// probe, and a minute at least, the leader records that, once for each server, and resigns.
 func (r *Responders) disputes(ctx context.Context, s snapshot) map[string]bool {
 	if r.opt.Site == nil {
 		return nil
 	}
-	disputed, against := make(map[string]bool), make(map[string]bool)
+	disputed, before, now := make(map[string]bool), r.disputed, r.opt.Now()
+	r.disputed = make(map[string]dispute)
+	resigns := false
 	for _, m := range s.all {
 		if m.Value != health.Unhealthy {
 			continue
@@ -83,24 +93,33 @@ func (r *Responders) disputes(ctx context.Context, s snapshot) map[string]bool {
 		if len(nodes) == 0 {
 			continue
 		}
-		disputed[m.ID()], against[c.Server] = true, true
+		disputed[m.ID()] = true
+		d, known := r.disputed[c.Server]
+		if !known {
+			if d, known = before[c.Server]; !known {
+				d.since = now
+			}
+		}
 		steps := r.plan().Ladders[m.Name]
-		if !r.leads || r.against[c.Server] || len(steps) == 0 {
-			continue
+		if r.leads && len(steps) > 0 && now.Sub(d.since) > max(lookAgain, 2*m.Interval) {
+			resigns = true
+			if !d.recorded {
+				r.enter(ctx, r.newRecord(steps[0], c, steps[0].Responder(m.Name), now), ResultSkipped,
+					r.alone(c.Server, nodes))
+			}
+			d.recorded = true
 		}
-		const why = "%s fails for %s alone, and works for %s: the network of %s may be at fault, and another node decides"
-		node := r.owner.Node
-		r.enter(ctx, r.newRecord(steps[0], c, steps[0].Responder(m.Name), r.opt.Now()), ResultSkipped,
-			fmt.Sprintf(why, c.Server, node, strings.Join(nodes, ", "), node))
-		if r.against == nil {
-			r.against = make(map[string]bool)
-		}
-		r.against[c.Server] = true
+		r.disputed[c.Server] = d
 	}
-	r.against = against
-	if len(disputed) > 0 && r.leads {
+	if resigns {
 		r.opt.Site.Resign()
 		r.leads = false
 	}
 	return disputed
+}
+
+// alone is the message about a server that fails for this node alone.
+func (r *Responders) alone(server string, against []string) string {
+	return fmt.Sprintf("%s fails for %s alone, and works for %s: the network of %s may be at fault, and another node "+
+		"decides", server, r.owner.Node, strings.Join(against, ", "), r.owner.Node)
 }

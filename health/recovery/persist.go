@@ -10,6 +10,13 @@ import (
 	"portico/configs/store"
 )
 
+// failed tells what cannot be kept. That a store which is elsewhere cannot be reached is known.
+func (r *Responders) failed(what string, err error) {
+	if !errors.Is(err, store.ErrAway) {
+		r.opt.Failed(fmt.Errorf("%s: %w", what, err))
+	}
+}
+
 func (r *Responders) newRecord(action Action, c Case, requestor string, now time.Time) Record {
 	k := kinds[action]
 	return Record{ID: k.id, Resource: k.resource(c), Requestor: requestor, Monitor: c.Monitor, Start: now,
@@ -43,7 +50,7 @@ func (r *Responders) write(ctx context.Context, record *Record) (stored bool) {
 func (r *Responders) putRecord(ctx context.Context, record *Record) (stored bool) {
 	err := r.log.put(ctx, record)
 	if err != nil {
-		r.opt.Failed(fmt.Errorf("recovery log: %w", err))
+		r.failed("recovery log", err)
 	}
 	return err == nil
 }
@@ -107,7 +114,7 @@ func (r *Responders) save(ctx context.Context, l *Ladder) bool {
 		return false
 	}
 	if err != nil {
-		r.opt.Failed(fmt.Errorf("store a ladder: %w", err))
+		r.failed("store a ladder", err)
 		return !r.shares(l.Case)
 	}
 	r.saved[name] = savedLadder{string(text), item.Revision}
@@ -122,7 +129,7 @@ func (r *Responders) forget(ctx context.Context, id string) {
 		return
 	}
 	if err != nil {
-		r.opt.Failed(fmt.Errorf("delete a ladder: %w", err))
+		r.failed("delete a ladder", err)
 		return
 	}
 	delete(r.ladders, id)

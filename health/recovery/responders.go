@@ -85,7 +85,8 @@ type Responders struct {
 	saved   map[string]savedLadder // what the store has of each ladder; acting guards it
 	turns   turns                  // which node acts; acting guards it
 	leads   bool                   // this node looks after mailbox servers, and no other one acts; acting guards it
-	against map[string]bool        // servers that only this node sees failing, by the last look; acting guards it
+	// disputed has the mailbox servers of which most other nodes see the contrary, by the last look; acting guards it
+	disputed map[string]dispute
 
 	mu        sync.Mutex // guards what follows
 	current   Plan
