@@ -1,6 +1,6 @@
 // Package hooks has others do what Portico cannot do itself, by a program or a call over HTTP: it tells whatever
 // keeps mailboxes' storage which copy of a database is to be active, as package backend's ActiveManager wants it, and
-// it restarts mailbox servers for package recovery.
+// it restarts mailbox servers for package recovery, and makes sure that a node of the site serves nobody.
 //
 // What is run comes from the configuration file alone. The package knows nothing of sessions and of why something is
 // to be done.
@@ -32,6 +32,7 @@ const (
 	deactivate = "deactivate"
 	activate   = "activate"
 	restart    = "restart"
+	fence      = "fence"
 )
 
 // field is one thing that a hook is told. A command gets the values as arguments and, under PORTICO_ and the name, in
@@ -43,6 +44,8 @@ func ofDatabase(phase, database, from, to string) []field {
 }
 
 func ofServer(server string) []field { return []field{{"phase", restart}, {"server", server}} }
+
+func ofNode(node string) []field { return []field{{"phase", fence}, {"node", node}} }
 
 func ofInstance(instance uint64) field { return field{"instance", strconv.FormatUint(instance, 10)} }
 
@@ -73,6 +76,9 @@ func (c *Command) Restart(ctx context.Context, server string, instance uint64) e
 }
 
 // run runs the program. More is in its environment alone.
+// Fence makes sure that a node of the site serves nobody, as by cutting its power.
+func (c *Command) Fence(ctx context.Context, node string) error { return c.run(ctx, ofNode(node)) }
+
 func (c *Command) run(ctx context.Context, told []field, more ...field) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -99,7 +105,8 @@ func (c *Command) run(ctx context.Context, told []field, more ...field) error {
 }
 
 // HTTP posts JSON for each call: {"phase": "activate", "database": ..., "from": ..., "to": ...}, or {"phase":
-// "restart", "server": ..., "instance": ...}. Done is a status of 200 to 299. Redirects are not followed.
+// "restart", "server": ..., "instance": ...}, or {"phase": "fence", "node": ...}. Done is a status of 200 to 299.
+// Redirects are not followed.
 type HTTP struct {
 	URL     string
 	TLS     *tls.Config
@@ -121,6 +128,9 @@ func (h *HTTP) Activate(ctx context.Context, database, from, to string) error {
 func (h *HTTP) Restart(ctx context.Context, server string, instance uint64) error {
 	return h.post(ctx, append(ofServer(server), ofInstance(instance)))
 }
+
+// Fence makes sure that a node of the site serves nobody: whatever stands behind the URL does.
+func (h *HTTP) Fence(ctx context.Context, node string) error { return h.post(ctx, ofNode(node)) }
 
 func (h *HTTP) post(ctx context.Context, told []field) error {
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout)

@@ -67,7 +67,7 @@ func refusals(
 	if unread != nil && !errors.Is(unread, fs.ErrPermission) { // storedFindings says so
 		return append(all, datadir.Error(unread, config, file))
 	}
-	state, err := newMailboxState(ctx, kept, kept, warn)
+	state, err := newMailboxState(ctx, kept, kept, nil, warn)
 	if err != nil {
 		return append(all, err)
 	}

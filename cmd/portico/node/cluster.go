@@ -1,23 +1,42 @@
 package node
 
 import (
+	"context"
 	"fmt"
-	"time"
 
+	"portico/backend"
+	"portico/cluster"
 	"portico/configs"
 )
 
-// fencing is what recovery does about an absent node.
-type fencing struct {
-	patience time.Duration
-	hook     hook // nil for none
+// moving moves databases.
+type moving = func(context.Context, backend.MoveOptions) []backend.MoveResult
+
+// patiently returns a move that waits for an absent node as configured, and then fences it. Moves that an operator
+// orders are refused instead, while a node is absent.
+func (m *membership) patiently(config configs.Cluster, move moving) (moving, error) {
+	fence, err := newHook(config.Fence)
+	if err != nil {
+		return nil, fmt.Errorf("cluster.fence.%w", err)
+	}
+	return func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		o.Patience = config.Patience
+		if m != nil && fence != nil {
+			o.Fence = func(ctx context.Context, node cluster.Node) error { return m.fence(ctx, fence, node) }
+		}
+		return move(ctx, o)
+	}, nil
 }
 
-// newFencing returns what recovery does about an absent node.
-func newFencing(config *configs.Config) (f fencing, err error) {
-	if f.hook, err = newHook(config.Cluster.Fence); err != nil {
-		err = fmt.Errorf("cluster.fence.%w", err)
+// fence makes sure that an absent node serves nobody, and takes it out of the site. It registers again when it is back.
+func (m *membership) fence(ctx context.Context, by hook, node cluster.Node) error {
+	m.log.Warn().Str("node", node.Name).Msg("fencing a node that is absent")
+	if err := by.Fence(ctx, node.Name); err != nil {
+		return err
 	}
-	f.patience = config.Cluster.Patience
-	return f, err
+	err := cluster.Expel(ctx, m.etcd, node)
+	if err == nil {
+		m.log.Warn().Str("node", node.Name).Msg("node fenced, and removed from the site")
+	}
+	return err
 }

@@ -123,6 +123,7 @@ func newMaster(settings configs.Master) (*backend.Master, error) {
 type hook interface {
 	backend.Hook
 	Restart(ctx context.Context, server string, instance uint64) error
+	Fence(ctx context.Context, node string) error
 }
 
 // newHook returns a hook as configured, or nil if none is.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portico/backend"
+	"portico/backend/move"
 	"portico/configs/store"
 	"portico/health/admin"
 )
@@ -23,10 +24,11 @@ type mailboxState struct {
 	report          func(what string, err error) // called for errors that occur later and do not stop the node
 }
 
-// newMailboxState reads what is stored: in the site's store, and in this node's.
-func newMailboxState(ctx context.Context, site, local store.Store,
+// newMailboxState reads what is stored: in the site's store, and in this node's. members have to agree when something
+// moves.
+func newMailboxState(ctx context.Context, site, local store.Store, members *move.Members,
 	report func(what string, err error)) (*mailboxState, error) {
-	active, err := backend.NewActiveManager(ctx, site, nil, func(err error) {
+	active, err := backend.NewActiveManager(ctx, site, members, func(err error) {
 		report("stored state of databases and mailbox servers not usable", err)
 	})
 	if err != nil {

@@ -115,8 +115,7 @@ func (m *mover) evacuate(ctx context.Context, server string) ([]backend.MoveResu
 
 // move runs what moves databases, and logs what became of them. Where the service stops, that is broken off: every
 // database is then active where the store says, or suspended.
-func (m *mover) move(ctx context.Context, move func(context.Context,
-	backend.MoveOptions) []backend.MoveResult) ([]backend.MoveResult, error) {
+func (m *mover) move(ctx context.Context, move moving) ([]backend.MoveResult, error) {
 	ctx, done, err := m.underWay.begin(ctx)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,7 @@ type recovering struct {
 	components *componentStates
 	monitoring *monitoring
 	moves      *mover
+	cluster    *membership // nil for a node alone
 	// restartFrontEnd builds all that leads to clients and mailbox servers again. Sessions go on.
 	restartFrontEnd func(context.Context) error
 	helped          func(recovery.Record) // told what has mended something
@@ -208,7 +209,7 @@ func (r *recovering) failover(ctx context.Context, c recovery.Case) (string, err
 	blocked := slices.Contains(r.mailbox.active.BlockedBy(c.Server), byHealth)
 	switch active := r.mailbox.activeDatabases(c.Server); {
 	case c.Alone:
-		moves, err = r.moves.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		moves, err = r.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
 			return r.config.current().tier().MoveAway(ctx, c.Database, c.Server, o)
 		})
 	case len(active) == 0 && blocked && c.Resumed:
@@ -219,7 +220,9 @@ func (r *recovering) failover(ctx context.Context, c recovery.Case) (string, err
 		if err := r.mailbox.active.Block(ctx, c.Server, byHealth); err != nil {
 			return "", err
 		}
-		moves, err = r.moves.evacuate(ctx, c.Server)
+		moves, err = r.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+			return r.config.current().tier().Evacuate(ctx, c.Server, o)
+		})
 	}
 	if err != nil {
 		return "", err
@@ -247,6 +250,15 @@ func (r *recovering) failover(ctx context.Context, c recovery.Case) (string, err
 		}
 	}
 	return "", recovery.Skipped(what)
+}
+
+// move moves databases away from a server that fails, with patience for nodes of the site that are absent.
+func (r *recovering) move(ctx context.Context, move moving) ([]backend.MoveResult, error) {
+	patient, err := r.cluster.patiently(r.config.current().config.Cluster, move)
+	if err != nil {
+		return nil, err
+	}
+	return r.moves.move(ctx, patient)
 }
 
 // allowActivation lifts the block of failover. Nothing moves back by that.

@@ -28,6 +28,8 @@ type retirement struct {
 	stop   chan struct{} // gets one: the other process stops
 	ends   chan struct{} // closed when no session is left
 	work   sync.WaitGroup
+	// clusterBack registers this process again, when the other one has failed
+	clusterBack func()
 
 	// until is when the sessions that are left end; nil before the other process takes clients.
 	until atomic.Pointer[time.Time]

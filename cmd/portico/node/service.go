@@ -37,6 +37,7 @@ type service struct {
 	reloads    *reloadMetrics
 	background *background   // goroutines, and the context that ends them
 	store      *nodeStore    // what is kept on disk; nil before start, as are those below that can fail to start
+	cluster    *membership   // this node as one of a site; nil for a node alone
 	mailbox    *mailboxState // what is known of mailbox servers and databases
 	clients    *clientSide   // listeners, sign-in, relay
 	figures    *figures      // of the last hour
@@ -114,6 +115,7 @@ func (s *service) start() (err error) {
 	}
 	s.store.state = newStoreMetrics(s.metrics)
 	s.background.runOwned(func(ctx context.Context) { s.store.keep(ctx, s.config) })
+	s.background.runOwned(s.cluster.keep)
 	if err := s.startProtocolLog(loops(s.current().config, cpus)); err != nil {
 		return err
 	}
@@ -146,13 +148,18 @@ func (s *service) start() (err error) {
 
 // openStore opens the store, and reads what the tiers share.
 func (s *service) openStore() error {
+	ctx := context.Background()
 	local, err := s.previous.openStore(s.config.started, s.config.path)
 	if err != nil {
 		return err
 	}
-	site := store.Store(local)
-	s.store = &nodeStore{stored: newStored(site, local), site: site, local: local, log: s.log}
-	s.mailbox, err = newMailboxState(context.Background(), site, local, s.log.report)
+	s.store = &nodeStore{stored: newStored(local, local), site: local, local: local, log: s.log} // to be closed
+	if s.cluster, err = joinSite(ctx, s.config.started, local, s.log); err != nil {
+		return err
+	}
+	s.store.site = s.cluster.site(local)
+	s.store.stored = newStored(s.store.site, local)
+	s.mailbox, err = newMailboxState(ctx, s.store.site, local, s.cluster.members(), s.log.report)
 	return err
 }
 
@@ -180,8 +187,8 @@ func (s *service) startHealth() error {
 	s.alerts = &alerting{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, components: s.components,
 		monitoring: s.monitoring, background: s.background, bundle: s.bundle}
 	s.recovery = &recovering{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox,
-		components: s.components, monitoring: s.monitoring, moves: s.moves, metrics: newRecoveryMetrics(s.metrics),
-		restartFrontEnd: s.restartFrontEnd, helped: s.alerts.recovered}
+		components: s.components, monitoring: s.monitoring, moves: s.moves, cluster: s.cluster,
+		metrics: newRecoveryMetrics(s.metrics), restartFrontEnd: s.restartFrontEnd, helped: s.alerts.recovered}
 	s.alerts.recovery, s.moves.monitors, s.monitoring.unusable = s.recovery, s.monitoring, s.recovery.unusable
 	if err := s.components.start(s.store.components, s.metrics); err != nil {
 		return err
@@ -284,9 +291,13 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	}
 	s.config.stop(errStopping)
 	s.background.wait()
+	if s.leaves() {
+		s.cluster.leave()
+	}
 	if current := s.current(); current != nil {
 		current.front.tier.Close()
 	}
+	s.cluster.close()
 	if s.store != nil {
 		if err := s.store.local.Close(); err != nil && !errors.Is(err, store.ErrClosed) {
 			s.log.Error().Err(err).Msg("store did not close cleanly")
@@ -299,6 +310,11 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	}
 	s.log.sink.flush()
 	return inOrder
+}
+
+// leaves says whether this process is the last one of a node that has ended, and no other takes its place.
+func (s *service) leaves() bool {
+	return !s.config.retired.Load() && s.previous == nil && len(s.generations.rows()) == 0
 }
 
 func cancelled() context.Context {

@@ -45,7 +45,7 @@ func TestKeptDescriptors(t *testing.T) {
 func newState(t *testing.T) *mailboxState {
 	t.Helper()
 	kept := store.Memory()
-	state, err := newMailboxState(t.Context(), kept, kept, func(string, error) {})
+	state, err := newMailboxState(t.Context(), kept, kept, nil, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -182,6 +182,7 @@ func (s *service) handOver(next *handover.Process) (left *retirement, version st
 		return nil, "", err
 	}
 	s.protocol.Hold()
+	left.clusterBack = s.cluster.lend()
 	lock := s.store.local.Lend()
 	mine := carriedOver{s.clients.tickets.Keys(), s.clients.server.Memory(), s.generations.known()}
 	if err := next.Send(sayYours, mine, lock); err != nil {
@@ -203,6 +204,7 @@ func (s *service) takeBack(left *retirement) {
 	if err := s.store.local.TakeBack(); err != nil {
 		s.log.Error().Err(err).Msg("the store is not as it was lent")
 	}
+	left.clusterBack()
 	s.protocol.Resume()
 	left.close()
 }
@@ -211,15 +213,16 @@ func (s *service) takeBack(left *retirement) {
 // changing.
 func (s *service) retire(left *retirement, next int, drain time.Duration) {
 	notify(s.log.Logger, fmt.Sprintf("MAINPID=%d", next))
-	left.begin(drain)
 	s.config.retired.Store(true)
 	s.config.over = errRetired
 	s.clients.listeners.close()
 	s.clients.server.Retire()
+	left.begin(drain) // nobody comes here any more
 	s.moves.underWay.stop()
 	s.monitoring.end()
 	s.background.retire()
 	s.generations.leave()
+	s.cluster.close()
 	if err := s.store.local.Close(); err != nil {
 		s.log.Error().Err(err).Msg("store did not close cleanly")
 	}

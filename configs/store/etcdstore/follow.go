@@ -130,7 +130,7 @@ func (s *Store) watch(ctx context.Context) error {
 			if err := s.known(answer.Header, 0); err != nil { // it may be from a member that is behind
 				return err
 			}
-			if err := s.take(answer.Events); err != nil {
+			if err := s.take(ctx, answer.Events); err != nil {
 				return err
 			}
 		case <-tick.C:
@@ -142,7 +142,7 @@ func (s *Store) watch(ctx context.Context) error {
 }
 
 // take takes changes in. They may not be all that there are up to the answer's own revision.
-func (s *Store) take(events []*clientv3.Event) error {
+func (s *Store) take(ctx context.Context, events []*clientv3.Event) error {
 	changes := make([]store.Change, 0, len(events))
 	for _, e := range events {
 		entry := store.Entry{Key: string(e.Kv.Key[len(s.prefix):]), Revision: uint64(e.Kv.ModRevision)}
@@ -154,7 +154,7 @@ func (s *Store) take(events []*clientv3.Event) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	return s.apply(changes, changes[len(changes)-1].Revision)
+	return s.apply(ctx, changes, changes[len(changes)-1].Revision)
 }
 
 // ask asks whether etcd answers, and is the one that it was.
@@ -192,7 +192,7 @@ func (s *Store) load(ctx context.Context) error {
 		changes = append(changes, store.Change{Entry: entry})
 	}
 	slices.SortFunc(changes, func(a, b store.Change) int { return cmp.Compare(a.Revision, b.Revision) })
-	err = s.apply(changes, revision)
+	err = s.apply(ctx, changes, revision)
 	s.loaded = s.loaded || err == nil
 	return err
 }

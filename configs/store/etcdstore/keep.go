@@ -40,13 +40,68 @@ func (s *Store) remember() bool {
 
 // apply takes changes in, up to a revision. Before this node acts on them, they are in the file: a start while etcd is
 // away must not fall back behind what this process has done and agreed to.
-func (s *Store) apply(changes []store.Change, revision uint64) error {
+func (s *Store) apply(ctx context.Context, changes []store.Change, revision uint64) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	for s.isLent() {
+		s.applying.Unlock()
+		err := s.own(ctx)
+		s.applying.Lock()
+		if err != nil {
+			return err
+		}
+	}
 	if err := s.keep(changes, revision); err != nil {
 		return err
 	}
 	s.seen.Apply(changes...)
 	s.reached(revision)
 	return nil
+}
+
+// Lend leaves the file to another process of this node. What etcd changes is not taken in, and changes wait, until
+// TakeBack or Close.
+func (s *Store) Lend() {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.back = make(chan struct{})
+}
+
+// TakeBack ends Lend, once the other process uses the file no more.
+func (s *Store) TakeBack() {
+	s.applying.Lock() // the file is to be written again
+	defer s.applying.Unlock()
+	s.kept = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.back)
+	s.back = nil
+}
+
+func (s *Store) isLent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.back != nil
+}
+
+// own returns when the file is not lent.
+func (s *Store) own(ctx context.Context) error {
+	s.mu.Lock()
+	back := s.back
+	s.mu.Unlock()
+	if back == nil {
+		return nil
+	}
+	select {
+	case <-back:
+		return nil
+	case <-s.ctx.Done():
+		return store.ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // keep writes to the file what will be known after changes. If that fails, there is no file any more; if it cannot be

@@ -106,3 +106,32 @@ func TestNotKept(t *testing.T) {
 	testkit.Eventually(t, "it is taken in", func() bool { return has(s, "a", "2") })
 	testkit.Eventually(t, "it is told", func() bool { return failed.Load() > 0 })
 }
+
+// What is lent to another process is left alone: nothing is taken in, and changes wait.
+func TestLent(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, endpoints := startEtcd(t, 1)
+	file := filepath.Join(t.TempDir(), "site")
+	s, _ := keeps(t, endpoints, file)
+	a := set(t, s, "a", 0, "1")
+	s.Lend()
+	next, _ := keeps(t, endpoints, file)
+	set(t, next, "a", a, "2")
+	written := make(chan error, 1)
+	go func() {
+		_, err := s.CompareAndSet(t.Context(), "b", 0, nil)
+		written <- err
+	}()
+	set(t, next, "c", 0, "")
+	if !has(s, "a", "1") || len(written) > 0 {
+		t.Error("it is not left alone")
+	}
+	wantErr(t, next.Close(), nil)
+	s.TakeBack()
+	wantErr(t, <-written, nil)
+	if known, err := store.ReadKnown(file); err != nil || len(known.Entries) != 3 || !has(s, "a", "2") {
+		t.Errorf("%+v, %v", known, err)
+	}
+	s.Lend()
+	wantErr(t, s.Close(), nil)
+}

@@ -64,14 +64,17 @@ type Store struct {
 	client  *clientv3.Client
 	prefix  string
 	timeout time.Duration
-	kept    bool // the file is as it should be; the goroutine that follows has this
-	loaded  bool // all entries were read, and not only those of the file; so does it have this
+	kept    bool // the file is as it should be; guarded by applying
+	loaded  bool // all entries were read, and not only those of the file; only the goroutine that follows uses it
 	seen    *store.Replica
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
+	applying sync.Mutex // held while changes are kept and taken in; taken before mu
+
 	mu       sync.Mutex
+	back     chan struct{} // while the file is lent: closed when it is back
 	cluster  uint64        // etcd's own number of itself; 0 before the first answer
 	revision uint64        // of etcd, up to which seen has all
 	moved    chan struct{} // closed and made anew when revision changes, or following ends
@@ -105,6 +108,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.opt.Keep == nil {
 		s.opt.Keep = func(string) bool { return true }
 	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	known := s.remember()
 	err = s.load(ctx)
 	if known && errors.Is(err, store.ErrAway) {
@@ -112,10 +116,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		err = nil
 	}
 	if err != nil {
+		s.stop()
 		client.Close()
 		return nil, err
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.running.Go(func() { s.follow(s.ctx) })
 	return s, nil
 }
@@ -195,6 +199,9 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 		return 0, err
 	}
 	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	if err := s.own(ctx); err != nil {
 		return 0, err
 	}
 	asked, cancel := context.WithTimeout(ctx, s.timeout)

@@ -1,0 +1,154 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"portico/backend/move"
+	"portico/cluster"
+	"portico/cmd/portico/release"
+	sitestore "portico/cmd/portico/site"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/configs/store/etcdstore"
+)
+
+// knownFile is the file in data_dir with what a node knows of the site's store, for a start while etcd is away.
+const knownFile = "portico.site"
+
+// passing are the beginnings of keys that are of no use to a start while etcd is away.
+var passing = []string{"acks/", "health/seen/", "present/"}
+
+// membership is this node as one of a cluster. It is nil for a node without one. It is safe for concurrent use.
+type membership struct {
+	self    *cluster.Member
+	etcd    *etcdstore.Store
+	options sitestore.Options
+	store   store.Store // of the site: etcd, with what is sealed opened
+	log     *nodeLog
+}
+
+// joinSite opens the site's store and registers this node in it. It returns nil if the configuration has no cluster.
+func joinSite(ctx context.Context, config *configs.Config, local store.Store, log *nodeLog) (*membership, error) {
+	if !config.Cluster.Enabled() {
+		return nil, sitestore.Alone(ctx, local)
+	}
+	options, err := sitestore.NewOptions(config)
+	if err != nil {
+		return nil, err
+	}
+	m := &membership{options: options, log: log}
+	options.Etcd.File = filepath.Join(config.DataDir, knownFile)
+	options.Etcd.Keep = func(key string) bool {
+		return !slices.ContainsFunc(passing, func(of string) bool { return strings.HasPrefix(key, of) })
+	}
+	options.Etcd.Changed, options.Etcd.Failed = m.tell, log.reporter("cluster")
+	if m.etcd, err = etcdstore.Open(ctx, options.Etcd); err != nil {
+		return nil, fmt.Errorf("cluster.etcd: %w", err)
+	}
+	if err := m.join(ctx, local); err != nil {
+		m.etcd.Close()
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	return m, nil
+}
+
+// join registers this node. What the site has stored must be read after that.
+func (m *membership) join(ctx context.Context, local store.Store) error {
+	s := sitestore.New(m.etcd, m.options, time.Now)
+	m.store = s.Store()
+	machine, err := s.Enter(ctx, local)
+	if err == nil {
+		m.self, err = cluster.Join(ctx, m.etcd, cluster.Node{Name: m.options.Name, Machine: machine,
+			Address: m.options.Advertise, Version: release.Version()},
+			cluster.Options{Leases: m.etcd, Failed: m.log.reporter("cluster")})
+	}
+	return err
+}
+
+// tell logs how the site's store stands to etcd.
+func (m *membership) tell(state etcdstore.State) {
+	switch {
+	case state.Err == nil:
+		m.log.Warn().Msg("etcd answers again: what the site agrees on is followed")
+	case errors.Is(state.Err, etcdstore.ErrRestored):
+		m.log.Error().Err(state.Err).Msg("etcd is not followed: nothing that the site agrees on changes here")
+	default:
+		m.log.Error().Err(state.Err).Msg("etcd away: users are served as before, and nothing can move or change")
+	}
+}
+
+// site is the store of what all nodes share; local is this node's own, which a node without a cluster has for both.
+func (m *membership) site(local store.Store) store.Store {
+	if m == nil {
+		return local
+	}
+	return m.store
+}
+
+// members have to agree when something moves; nil says that only this node lets users in.
+func (m *membership) members() *move.Members {
+	if m == nil {
+		return nil
+	}
+	return move.NewMembers(m.store, m.self)
+}
+
+// keep keeps this node registered and present, until ctx ends.
+func (m *membership) keep(ctx context.Context) {
+	if m != nil {
+		m.self.Run(ctx)
+	}
+}
+
+// present are the names of the nodes of the site that are present. This one is always among them.
+func (m *membership) present() []string {
+	if m == nil {
+		return []string{nodeName()}
+	}
+	return m.self.Present()
+}
+
+// lend lets another process of this node register in its place, which has failed when takeBack is called.
+func (m *membership) lend() (takeBack func()) {
+	if m == nil {
+		return func() {}
+	}
+	resume := m.self.Pause()
+	m.etcd.Lend()
+	return func() {
+		m.etcd.TakeBack()
+		ctx, cancel := context.WithTimeout(context.Background(), etcdstore.DefaultTimeout)
+		defer cancel()
+		if err := resume(ctx); err != nil {
+			m.log.report("cluster", err)
+		}
+	}
+}
+
+// leave says that nobody is in on this node, and nobody will be let in.
+func (m *membership) leave() {
+	if m == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), etcdstore.DefaultTimeout)
+	defer cancel()
+	if err := m.self.Leave(ctx); err != nil {
+		m.log.Error().Err(err).Msg("the site waits for this node until it is back: it cannot say that it has stopped")
+	}
+}
+
+// close closes the site's store.
+func (m *membership) close() {
+	if m == nil {
+		return
+	}
+	if err := m.etcd.Close(); err != nil && !errors.Is(err, store.ErrClosed) {
+		m.log.report("close the site's store", err)
+	}
+}
