@@ -21,6 +21,7 @@ var (
 	siteAdmitted  = flag.Int("site-admissions", 500, "how many users to let in meanwhile")
 	siteSuspended = flag.Duration("site-suspended", time.Second, "how long a node is suspended at most")
 	siteUsers     = flag.Int("site-users", 8, "how many users each node has")
+	siteKeeps     = flag.Bool("site-keeps", true, "nodes start while etcd is away; else some are fenced and removed")
 	siteTrusts    = flag.Bool("site-trusts", false, "do not wait for nodes whose lease is over, which has to be found")
 )
 
@@ -28,7 +29,7 @@ var (
 // one server while somebody is in at another. In the end everybody is let in again at each node.
 func TestSiteNeverAtTwoServers(t *testing.T) {
 	o := siteOptions{nodes: 5, etcd: 3, databases: 4, users: *siteUsers, stay: 10 * time.Millisecond,
-		suspended: *siteSuspended}
+		suspended: *siteSuspended, keeps: *siteKeeps}
 	if *siteTrusts {
 		o.trusting = o.nodes
 	}
@@ -42,6 +43,7 @@ func TestSiteNeverAtTwoServers(t *testing.T) {
 		work.Go(func() { s.moves(ctx) })
 	}
 	work.Go(func() { s.breakNodes(ctx) })
+	work.Go(func() { s.breakLinks(ctx) })
 	work.Go(func() { s.breakEtcd(ctx) })
 	missing := func(c siteCounts) bool { return c.Moved < *siteMoves || c.Admitted < *siteAdmitted }
 	for c, told := s.now(), time.Now(); missing(c) && c.Wrong == 0; c = s.now() {

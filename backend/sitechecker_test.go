@@ -29,9 +29,9 @@ type siteChecker struct {
 
 // siteCounts is what has happened.
 type siteCounts struct {
-	Admitted, Switched, Wrong            int
-	Moved, Stayed                        int
-	Killed, Suspended, Cut, Fenced, Etcd int
+	Admitted, Switched, Wrong                     int
+	Moved, Stayed                                 int
+	Killed, Stopped, Suspended, Cut, Fenced, Etcd int
 }
 
 func newSiteChecker(t *testing.T) *siteChecker {

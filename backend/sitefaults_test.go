@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +31,7 @@ type siteOptions struct {
 	users     int           // of each node
 	stay      time.Duration // most sessions are shorter
 	suspended time.Duration // no node is suspended for longer
+	keeps     bool          // nodes start while etcd is away; then none is fenced or removed
 	trusting  int           // the last nodes do not wait for those whose lease is over
 }
 
@@ -52,6 +54,7 @@ type testNode struct {
 	name   string
 	trusts bool
 	links  []*backendtest.Link // to the members of etcd
+	file   string              // see siteNode
 
 	starting sync.Mutex // held while no process may start
 
@@ -91,6 +94,9 @@ func startSite(t *testing.T, o siteOptions) *testSite {
 	var running sync.WaitGroup
 	for i := range o.nodes {
 		n := &testNode{site: s, name: fmt.Sprint("mx", i), trusts: i >= o.nodes-o.trusting}
+		if o.keeps {
+			n.file = filepath.Join(t.TempDir(), "known")
+		}
 		for _, member := range s.etcd {
 			link, err := s.network.Link(member.Address)
 			if err != nil {
@@ -136,7 +142,7 @@ func (n *testNode) start() {
 		urls = append(urls, "http://"+link.Address)
 	}
 	o := n.site.o
-	text, _ := json.Marshal(siteNode{Name: n.name, Life: n.life, Endpoints: urls, Checker: n.site.path,
+	text, _ := json.Marshal(siteNode{Name: n.name, Life: n.life, Endpoints: urls, Checker: n.site.path, File: n.file,
 		Databases: o.databases, Users: o.users, Stay: o.stay, Dies: n.dies, Trusts: n.trusts})
 	n.dies = 0
 	words := append(siteClocks()[n.name], os.Args[0])
@@ -238,7 +244,7 @@ func (n *testNode) move(database, server string, within, patience time.Duration)
 	n.moves[number] = result
 	ended, orders := n.ended, n.orders
 	n.mu.Unlock()
-	fmt.Fprintln(orders, number, database, server, within, patience)
+	fmt.Fprintln(orders, number, database, server, within, patience) // if that fails, it ends
 	select {
 	case err := <-result:
 		return err
@@ -269,6 +275,9 @@ func (s *testSite) moves(ctx context.Context) {
 			continue
 		}
 		patience := time.Duration(rand.IntN(2)) * 15 * time.Second
+		if s.o.keeps && patience > 0 {
+			patience = time.Hour
+		}
 		err := n.move(database, server, rand.N(20*time.Second), patience)
 		s.count(func(c *siteCounts) {
 			if err == nil {
@@ -294,29 +303,39 @@ func (s *testSite) breakNodes(ctx context.Context) {
 	write := 0
 	for round := 0; ctx.Err() == nil; round++ {
 		n := s.nodes[rand.IntN(len(s.nodes))]
-		switch round % 4 {
+		switch round % 3 {
 		case 0:
+			n.stop()
+		case 1:
 			n.kill(func() {
 				write++
 				n.dies = write/2%12 + 1
 				if write%2 == 0 {
 					n.dies = -n.dies
 				}
-				if rand.IntN(8) == 0 { // an operator's word
+				if rand.IntN(8) == 0 && !s.o.keeps { // an operator's word
 					s.remove(n)
 				}
 				sleep(ctx, time.Second)
 			})
-		case 1:
+		default:
 			n.signal(syscall.SIGSTOP)
 			s.count(func(c *siteCounts) { c.Suspended++ })
 			sleep(ctx, s.o.suspended)
 			n.signal(syscall.SIGCONT)
-		default:
-			n.breakLinks(ctx)
 		}
 		sleep(ctx, 2*time.Second)
 	}
+}
+
+// stop ends the node's process in order. It starts again.
+func (n *testNode) stop() {
+	n.mu.Lock()
+	orders, ended := n.orders, n.ended
+	n.mu.Unlock()
+	fmt.Fprintln(orders, "stop") // if that fails, it has ended
+	<-ended
+	n.site.count(func(c *siteCounts) { c.Stopped++ })
 }
 
 // remove removes a node that is dead from the site.
@@ -326,7 +345,14 @@ func (s *testSite) remove(n *testNode) {
 	}
 }
 
-// breakLinks breaks a node's links to etcd for a while.
+// breakLinks breaks the links of one node after the other to etcd, each for a while, until ctx ends.
+func (s *testSite) breakLinks(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.nodes[rand.IntN(len(s.nodes))].breakLinks(ctx)
+		sleep(ctx, 3*time.Second)
+	}
+}
+
 func (n *testNode) breakLinks(ctx context.Context) {
 	what, all := rand.IntN(5), rand.IntN(2) == 0
 	for _, link := range n.links {

@@ -43,6 +43,7 @@ type siteNode struct {
 	Life      string // of its process
 	Endpoints []string
 	Checker   string // the path of its socket
+	File      string // what it knows of etcd, for a start while that is away; "" for none
 	Databases int    // every second one has a hook
 	Users     int
 	Stay      time.Duration // most sessions are shorter
@@ -54,9 +55,12 @@ type siteNode struct {
 type siteProcess struct {
 	siteNode
 	store   store.Store
+	member  *cluster.Member
 	manager *ActiveManager
 
 	mu       sync.Mutex
+	stopping bool
+	users    int                               // who may be in
 	sessions map[string]map[chan struct{}]bool // by database; a channel is closed when its session has to end
 	left     *sync.Cond                        // of mu
 }
@@ -78,6 +82,9 @@ func runSiteNode(text string) {
 		order := strings.Fields(lines.Text())
 		go func() {
 			<-started
+			if order[0] == "stop" {
+				p.stop()
+			}
 			p.move(order)
 		}()
 	}
@@ -90,24 +97,25 @@ func (p *siteProcess) fail(err error) {
 }
 
 func (p *siteProcess) run(ctx context.Context) {
+	late := func(err error) { fmt.Println("note:", err) }
 	var shared *etcdstore.Store
 	for shared == nil {
 		var err error
 		shared, err = etcdstore.Open(ctx, etcdstore.Options{Endpoints: p.Endpoints, Prefix: "/portico",
-			Timeout: time.Second})
+			Timeout: time.Second, File: p.File, Keep: kept, Failed: late})
 		if err != nil {
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
 	p.store = &siteStore{Store: shared, dies: p.Dies, trusts: p.Trusts}
-	late := func(err error) { fmt.Println("note:", err) }
-	member, err := cluster.Join(ctx, p.store, cluster.Node{Name: p.Name, Machine: p.Name},
+	var err error
+	p.member, err = cluster.Join(ctx, p.store, cluster.Node{Name: p.Name, Machine: p.Name},
 		cluster.Options{Leases: shared, Failed: late})
 	if err != nil {
 		p.fail(err)
 	}
-	go member.Run(ctx)
-	if p.manager, err = NewActiveManager(ctx, p.store, move.NewMembers(p.store, member), late); err != nil {
+	go p.member.Run(ctx)
+	if p.manager, err = NewActiveManager(ctx, p.store, move.NewMembers(p.store, p.member), late); err != nil {
 		p.fail(err)
 	}
 	var databases []DatabaseOptions
@@ -123,9 +131,36 @@ func (p *siteProcess) run(ctx context.Context) {
 	}
 	go p.manager.Run(ctx, FollowOptions{End: p.end, EndUser: func(string) {}, Queues: NewSigninQueues(time.Now),
 		Moved: func(string, string, string, bool) {}, UserMoved: func(string, string) {}, Failed: late})
-	for i := range p.Users {
+	p.users = p.Users
+	for i := range p.users {
 		go p.user(ctx, fmt.Sprint("u", i))
 	}
+}
+
+// kept says which entries a start while etcd is away needs.
+func kept(key string) bool {
+	return !strings.HasPrefix(key, "acks/") && !strings.HasPrefix(key, "present/")
+}
+
+// stop ends the process in order: nobody is in any more, and the site knows that, if etcd can be reached.
+func (p *siteProcess) stop() {
+	p.mu.Lock()
+	p.stopping = true
+	p.mu.Unlock()
+	for i := range p.Databases {
+		p.end(fmt.Sprint("db", i))
+	}
+	p.mu.Lock()
+	for p.users > 0 {
+		p.left.Wait()
+	}
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if err := p.member.Leave(ctx); err != nil {
+		fmt.Println("note:", err)
+	}
+	os.Exit(0)
 }
 
 // siteLine is a connection to the checker.
@@ -162,7 +197,7 @@ func (l *siteLine) say(words ...string) {
 // user signs in again and again.
 func (p *siteProcess) user(ctx context.Context, name string) {
 	line := p.dial()
-	for {
+	for p.goesOn() {
 		database := fmt.Sprint("db", rand.IntN(p.Databases))
 		servers, err := p.manager.lease(ctx, database, name, time.Second, waits(nil))
 		if err != nil { // held for too long, or suspended
@@ -185,6 +220,17 @@ func (p *siteProcess) user(ctx context.Context, name string) {
 	}
 }
 
+// goesOn says whether a user may sign in again. One that may not is gone.
+func (p *siteProcess) goesOn() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopping {
+		p.users--
+		p.left.Broadcast()
+	}
+	return !p.stopping
+}
+
 // begin notes a session. What it returns is closed when the session has to end.
 func (p *siteProcess) begin(database string) chan struct{} {
 	p.mu.Lock()
@@ -194,6 +240,9 @@ func (p *siteProcess) begin(database string) chan struct{} {
 	}
 	end := make(chan struct{})
 	p.sessions[database][end] = true
+	if p.stopping {
+		close(end)
+	}
 	return end
 }
 
@@ -225,7 +274,10 @@ func (p *siteProcess) move(words []string) {
 	patience, _ := time.ParseDuration(words[4])
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	o := MoveOptions{End: p.end, Patience: patience, Fence: p.fence}
+	o := MoveOptions{End: p.end, Patience: patience}
+	if p.File == "" { // one that starts while etcd is away must not be expelled
+		o.Fence = p.fence
+	}
 	if err := p.manager.Move(ctx, words[1], words[2], o); err != nil {
 		fmt.Println("stayed", words[0], err)
 		return
