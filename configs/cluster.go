@@ -15,6 +15,7 @@ type Cluster struct {
 	Name string `yaml:"name" reload:"no"` // of this node; "" for the host's name
 	// Advertise is the URL at which other nodes reach this node's admin.address; "" for none.
 	Advertise string `yaml:"advertise" reload:"no"`
+	CA        string `yaml:"ca" file:"relative" reload:"no"` // PEM, of other nodes' admin.address; "" for the system's
 	// SecretFile holds what all nodes of a site share and etcd must not know; see ReadClusterSecret.
 	SecretFile string `yaml:"secret_file" file:"relative" reload:"no"`
 	// Patience is how long recovery waits for an absent node before it runs Fence, or gives up.
@@ -75,6 +76,7 @@ func (v *validator) cluster() {
 	} else {
 		v.secret("cluster.secret_file", of.SecretFile)
 	}
+	v.authorities("cluster.ca", of.CA)
 	v.hook("cluster.fence", of.Fence)
 	v.etcd("cluster.etcd", of.Etcd)
 }

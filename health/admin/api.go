@@ -46,6 +46,7 @@ type API struct {
 	Log            Log
 	Store          Store
 	Service        Service
+	Cluster        Cluster
 	Configurations Configurations
 }
 
@@ -84,6 +85,7 @@ func (a API) register(api huma.API, all bool) {
 	add(api, a.Log, logRoutes, all)
 	add(api, a.Store, storeRoutes, all)
 	add(api, a.Service, serviceRoutes, all)
+	add(api, a.Cluster, clusterRoutes, all)
 	add(api, a.Configurations, configRoutes, all)
 }
 

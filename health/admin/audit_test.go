@@ -47,7 +47,7 @@ var went = Change{What: "x", Was: "before", Now: "after"}
 func (c *changing) api() API {
 	return API{Node: c, Servers: c, Databases: c, Users: c, Sessions: c, Settings: c, Penalties: c,
 		Monitors: changingMonitors{}, Overrides: c, Components: c, Recovery: c, Maintenance: c, Log: c,
-		Store: c, Service: c, Configurations: c}
+		Store: c, Service: c, Cluster: c, Configurations: c}
 }
 
 func (c *changing) Blocked(server string) bool { return slices.Contains(c.blocked, server) }
@@ -111,6 +111,10 @@ func (c *changing) StopMaintenance(context.Context, string) ([]maintenance.Step,
 func (c *changing) Backup(context.Context) (StoreCopy, error) {
 	return StoreCopy{File: "/backups/one"}, nil
 }
+func (c *changing) Cluster(context.Context) (ClusterState, error) { return ClusterState{}, nil }
+func (c *changing) RemoveNode(_ context.Context, name string, _ bool) (ClusterNode, error) {
+	return ClusterNode{Name: name, State: NodeAbsent}, nil
+}
 func (c *changing) Generations(context.Context) []Generation { return nil }
 func (c *changing) Upgrade(context.Context, string, time.Duration) (Generation, error) {
 	return Generation{PID: 7, Serving: true}, nil
@@ -172,6 +176,7 @@ func TestEachChangeHasOldAndNew(t *testing.T) {
 		"config/apply":                     `"old":{"configuration":0},"new":{"configuration":1}`,
 		"config/rollback":                  `"old":{"configuration":0},"new":{"configuration":-1}`,
 		"bundle":                           `"old":{"bundle":null},"new":{"bundle":"/bundle.tar"}`,
+		"cluster/nodes/{name}/remove":      `"old":{"node mbx1":"absent"},"new":{"node mbx1":"removed"}`,
 		"service/upgrade":                  `"old":{"process":null},"new":{"process":7}`,
 		"store/backup":                     `"old":{"copy":null},"new":{"copy":"/backups/one"}`,
 		"site/{path}":                      "", // each node logs its own change

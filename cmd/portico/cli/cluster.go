@@ -25,7 +25,7 @@ func newCluster() *cobra.Command {
 users, blocks, settings, overrides, rules of the protocol log. The key
 cluster.etcd of the configuration says where etcd is. A node begins the site,
 and the others join it.`,
-	}, newClusterInit(), newClusterJoin(), newClusterLeave())
+	}, newClusterInit(), newClusterJoin(), newClusterLeave(), newClusterStatus())
 }
 
 func newClusterInit() *cobra.Command {

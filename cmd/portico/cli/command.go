@@ -116,7 +116,7 @@ Exit status:
 	task(root, "health", "Health and recovery", newHealth(), newProbe(), newOverride(), newRunbook(), newMaintenance(),
 		newComponent(), newService())
 	task(root, "run", "Running and configuration", newServe(node), newDemo(node), newCheck(node), newSettings(),
-		newConfig(), newStore(), newCluster(), newToken(), newVersion(), newMan())
+		newConfig(), newStore(), newCluster(), newNode(), newToken(), newVersion(), newMan())
 	task(root, "measure", "Measuring", newBench(), newTest())
 	root.SetHelpCommandGroupID("run")
 	root.SetCompletionCommandGroupID("run")

@@ -30,3 +30,17 @@ func confirm(cmd *cobra.Command, what string) error {
 	}
 	return errDeclined
 }
+
+// confirmName asks for a name, because what happens next cannot be undone.
+func confirmName(cmd *cobra.Command, what, name string) error {
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s Write its name to go on: ", visibleText(what))
+	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	switch answer := strings.TrimSpace(line); {
+	case answer == name:
+		return nil
+	case answer == "" && err != nil:
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return fmt.Errorf("%w: there is no terminal to confirm on; --yes continues without asking", errDeclined)
+	}
+	return errDeclined
+}

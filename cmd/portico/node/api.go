@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
 	"portico/configs"
-	"portico/fleet"
 	"portico/health/admin"
 	"portico/health/console"
 	"portico/health/exposition"
@@ -34,9 +32,8 @@ func (s *service) startAPI() (err error) {
 	config, access := s.current().config, s.current().access
 	s.api.server, err = admin.New(admin.Options{Gatherer: s.gatherer(), Registerer: s.metrics,
 		Alive: s.figures.alive, Checks: s.checks(), API: s.nouns(), Console: console.Handler(), Access: access,
-		Log: s.log.Logger, Name: nodeName(),
-		Node:   func(name string) (http.Handler, error) { return s.current().node(name) },
-		Others: func() []fleet.Node { return s.current().others() }})
+		Log: s.log.Logger, Name: s.config.node(),
+		Node: s.node, Others: s.others})
 	if err != nil {
 		return err
 	}
@@ -139,7 +136,7 @@ func (s *service) nouns() admin.API {
 		Sessions: sessionsAPI{s}, Stats: statsAPI{s}, Settings: settingsAPI{s}, Penalties: penaltiesAPI{s},
 		Monitors: monitorsAPI{s}, Probes: probesAPI{s}, Overrides: overridesAPI{s}, Components: componentsAPI{s},
 		Recovery: recoveryAPI{s}, Maintenance: maintenanceAPI{s}, Log: logAPI{s.protocol, s}, Store: storeAPI{s},
-		Service: serviceAPI{s}, Configurations: configAPI{s},
+		Service: serviceAPI{s}, Cluster: clusterAPI{s}, Configurations: configAPI{s},
 	}
 }
 

@@ -24,6 +24,7 @@ func (s *service) prepare(ctx context.Context, loaded *configs.Config) (next *in
 	if next.access, err = adminAccess(next.config.Admin); err != nil {
 		return nil, err
 	}
+	s.cluster.letIn(&next.access)
 	if next.nodes, err = newNodes(next.config); err != nil {
 		return nil, err
 	}

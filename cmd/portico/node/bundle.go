@@ -43,7 +43,8 @@ func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where stri
 		name  string
 		value any
 	}{
-		{"about.json", map[string]string{"node": nodeName(), "version": release.Version(), "config": s.config.path}},
+		{"about.json", map[string]string{"node": s.config.node(),
+			"version": release.Version(), "config": s.config.path}},
 		{"alerts.json", alerts}, {"health.json", admin.MonitorRows(monitorsAPI{s}, "")},
 		{"probes.json", admin.ProbeRows(probesAPI{s}, "", "", "")}, {"recovery.json", recoveryAPI{s}.Recovery()},
 		{"components.json", s.components.set.States()},

@@ -2,11 +2,16 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"portico/backend"
 	"portico/cluster"
+	"portico/cmd/portico/release"
 	"portico/configs"
+	"portico/health/admin"
 )
 
 // moving moves databases.
@@ -39,4 +44,97 @@ func (m *membership) fence(ctx context.Context, by hook, node cluster.Node) erro
 		m.log.Warn().Str("node", node.Name).Msg("node fenced, and removed from the site")
 	}
 	return err
+}
+
+// clusterAPI implements admin.Cluster.
+type clusterAPI struct{ s *service }
+
+// errAlone is the answer of a node without a cluster.
+var errAlone = admin.Of(admin.KindRefused,
+	errors.New("this node is in no cluster: see cluster.etcd in the configuration"))
+
+// Cluster implements admin.Cluster.
+func (c clusterAPI) Cluster(context.Context) (admin.ClusterState, error) {
+	m := c.s.cluster
+	state := admin.ClusterState{Node: c.s.config.node(), Nodes: []admin.ClusterNode{}}
+	if m == nil {
+		state.Nodes = append(state.Nodes, admin.ClusterNode{Name: state.Node, State: admin.NodePresent,
+			Since: c.s.began, Started: c.s.began, Version: release.Version()})
+		return state, nil
+	}
+	etcd := m.etcd.State()
+	state.Etcd = &admin.EtcdState{Endpoints: m.options.Etcd.Endpoints, Prefix: m.options.Etcd.Prefix,
+		Follows: etcd.Err == nil, Since: etcd.Since}
+	if etcd.Err != nil {
+		state.Etcd.Error = etcd.Err.Error()
+	}
+	for _, node := range m.self.Nodes() {
+		state.Nodes = append(state.Nodes, clusterNode(node))
+	}
+	return state, nil
+}
+
+func clusterNode(node cluster.NodeState) admin.ClusterNode {
+	row := admin.ClusterNode{Name: node.Name, State: admin.NodeAbsent, Since: node.Since, Started: node.Node.Since,
+		Address: node.Address, Version: node.Version}
+	switch {
+	case node.Present:
+		row.State = admin.NodePresent
+	case node.Stopped:
+		row.State = admin.NodeStopped
+	}
+	return row
+}
+
+// RemoveNode implements admin.Cluster.
+func (c clusterAPI) RemoveNode(ctx context.Context, name string, dead bool) (was admin.ClusterNode, err error) {
+	m := c.s.cluster
+	if m == nil {
+		return was, errAlone
+	}
+	all, names := m.self.Nodes(), []string{}
+	for _, node := range all {
+		if names = append(names, node.Name); node.Name == name {
+			was = clusterNode(node)
+		}
+	}
+	err = cluster.Remove(ctx, m.etcd, name, dead)
+	switch {
+	case errors.Is(err, cluster.ErrUnknown):
+		err = admin.NoSuch("node", name, names)
+	case errors.Is(err, cluster.ErrPresent), errors.Is(err, cluster.ErrMayServe):
+		err = admin.Of(admin.KindRefused, err)
+	}
+	return was, err
+}
+
+// clusterCollector shows the nodes of the site, and how this one stands to etcd.
+type clusterCollector struct{ of *membership }
+
+var (
+	clusterNodesDesc = prometheus.NewDesc("portico_cluster_nodes",
+		"Registered nodes of the site, as this one sees them.", []string{"state"}, nil)
+	clusterStoreDesc = prometheus.NewDesc("portico_cluster_store_up",
+		"Whether this node follows what the site keeps in etcd: 1 or 0.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c clusterCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- clusterNodesDesc
+	out <- clusterStoreDesc
+}
+
+// Collect implements prometheus.Collector. A node without a cluster shows nothing.
+func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
+	if c.of == nil {
+		return
+	}
+	counts := map[string]int{admin.NodePresent: 0, admin.NodeAbsent: 0, admin.NodeStopped: 0}
+	for _, node := range c.of.self.Nodes() {
+		counts[clusterNode(node).State]++
+	}
+	for state, n := range counts {
+		out <- prometheus.MustNewConstMetric(clusterNodesDesc, prometheus.GaugeValue, float64(n), state)
+	}
+	out <- prometheus.MustNewConstMetric(clusterStoreDesc, prometheus.GaugeValue, oneIf(c.of.etcd.State().Err == nil))
 }

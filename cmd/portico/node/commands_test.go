@@ -16,10 +16,11 @@ import (
 )
 
 // commandsWithoutResults run until they are stopped, print a text for people or other programs, ask a demo, as
-// TestDemoFailsOver does, or replace the process that answers, as TestUpgrade does.
+// TestDemoFailsOver does, replace the process that answers, as TestUpgrade does, or need several nodes, as in
+// TestNodesOfACluster.
 var commandsWithoutResults = []string{
 	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "bench profile from-log",
-	"man", "token new", "service upgrade", "config import", "config show", "help",
+	"man", "token new", "service upgrade", "node remove", "config import", "config show", "help",
 	"completion bash",
 	"completion fish", "completion powershell", "completion zsh",
 }
@@ -95,6 +96,8 @@ var commandSamples = []struct{ command, args string }{
 	{"store backup", ""},
 	{"store show", ""},
 	{"store restore", "latest --config STOPPED"},
+	{"cluster status", ""},
+	{"node list", ""},
 	{"cluster init", "--config CLUSTER"},
 	{"cluster join", "--config CLUSTER"},
 	{"cluster leave", "--config CLUSTER"},

@@ -28,6 +28,9 @@ type configuration struct {
 // current returns the configuration in force. It is nil before the start.
 func (c *configuration) current() *inForce { return c.inForce.Load() }
 
+// node is this node's name.
+func (c *configuration) node() string { return nameOfNode(c.started) }
+
 // change waits until no other change is in progress, and returns a function that ends this one. It returns an error if
 // ctx ends first, so that nothing changes for a caller who has given up.
 func (c *configuration) change(ctx context.Context) (done func(), err error) {

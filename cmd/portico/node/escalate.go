@@ -27,6 +27,7 @@ type alerting struct {
 	monitoring *monitoring
 	recovery   *recovering
 	background *background
+	nodes      func() []string // the other nodes of the site
 	// bundle writes a file with all that is known, for whoever gets the alerts, and returns its path.
 	bundle func(ctx context.Context, alerts []health.Alert) (string, error)
 }
@@ -38,8 +39,8 @@ func (a *alerting) start() (err error) {
 		Monitors: a.monitors, Ready: a.recovery.responders.ForPeople, Active: a.mailbox.activeOn,
 		Sinks:  a.sinks(config),
 		Common: config.Health.Recovery.CommonCausePercent, Gather: config.Health.Escalate.Gather,
-		Stored: &a.store.alerts, Node: nodeName(), Tried: a.tried, Sent: a.escalated,
-		Nodes:  func() []string { return a.config.current().nodeNames() },
+		Stored: &a.store.alerts, Node: a.config.node(), Tried: a.tried, Sent: a.escalated,
+		Nodes:  a.nodes,
 		Failed: a.log.reporter("cannot send an alert"),
 		Bundle: func(ctx context.Context, alert health.Alert) (string, error) {
 			return a.bundle(ctx, []health.Alert{alert})
@@ -68,7 +69,7 @@ func (a *alerting) monitors() []health.MonitorState {
 // sinks get the alerts: the log, and whom the configuration names.
 func (a *alerting) sinks(config *configs.Config) []health.Sink {
 	settings := config.Health.Escalate
-	node := nodeName()
+	node := a.config.node()
 	all := []health.Sink{alertLog(a.log, a.consequence)}
 	if am := settings.Alertmanager; am.URL != "" {
 		sink := &health.Alertmanager{URL: am.URL, Node: node}

@@ -35,7 +35,7 @@ func (c maintenanceAPI) Maintenance() []admin.MaintenanceRow {
 	for _, r := range c.s.components.set.Requests() {
 		if r.Component == components.ServerWideOffline && r.Requester == requesterMaintenance &&
 			r.State == components.Inactive {
-			all = append(all, admin.MaintenanceRow{Node: nodeName(), Since: r.At,
+			all = append(all, admin.MaintenanceRow{Node: c.s.config.node(), Since: r.At,
 				Sessions: len(c.s.sessions.list(context.Background()))})
 		}
 	}

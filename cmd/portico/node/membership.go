@@ -2,24 +2,27 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"portico/backend/move"
+	"portico/backend/secret"
 	"portico/cluster"
+	"portico/cluster/seal"
 	"portico/cmd/portico/release"
 	sitestore "portico/cmd/portico/site"
 	"portico/configs"
 	"portico/configs/store"
 	"portico/configs/store/etcdstore"
+	"portico/health/admin"
 )
-
-// knownFile is the file in data_dir with what a node knows of the site's store, for a start while etcd is away.
-const knownFile = "portico.site"
 
 // passing are the beginnings of keys that are of no use to a start while etcd is away.
 var passing = []string{"acks/", "health/seen/", "present/"}
@@ -31,6 +34,10 @@ type membership struct {
 	options sitestore.Options
 	store   store.Store // of the site: etcd, with what is sealed opened
 	log     *nodeLog
+	trust   *tls.Config // of other nodes' admin.address
+
+	mu    sync.Mutex
+	known map[string]way // by name; made when first needed
 }
 
 // joinSite opens the site's store and registers this node in it. It returns nil if the configuration has no cluster.
@@ -42,8 +49,11 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 	if err != nil {
 		return nil, err
 	}
-	m := &membership{options: options, log: log}
-	options.Etcd.File = filepath.Join(config.DataDir, knownFile)
+	m := &membership{options: options, log: log, known: make(map[string]way)}
+	if m.trust, err = trusting(config.Cluster.CA); err != nil {
+		return nil, fmt.Errorf("cluster.ca: %w", err)
+	}
+	options.Etcd.File = filepath.Join(config.DataDir, sitestore.KnownFile)
 	options.Etcd.Keep = func(key string) bool {
 		return !slices.ContainsFunc(passing, func(of string) bool { return strings.HasPrefix(key, of) })
 	}
@@ -112,6 +122,52 @@ func (m *membership) present() []string {
 		return []string{nodeName()}
 	}
 	return m.self.Present()
+}
+
+// way is the way to another node at an address.
+type way struct {
+	address string
+	handler http.Handler
+}
+
+// forRequests is the purpose of tokens by which nodes ask one another.
+const forRequests = "requests"
+
+// letIn lets other nodes of the site ask this one.
+func (m *membership) letIn(access *admin.Access) {
+	if m == nil {
+		return
+	}
+	token := seal.Token(m.options.Secret.Reveal(), forRequests, m.options.Name)
+	access.Tokens = append(access.Tokens, admin.Token{Name: "of the cluster", May: admin.MayChange,
+		Hash: configs.HashToken(token)})
+}
+
+// ways are the ways to the other nodes that are registered and have not ended, by name.
+func (m *membership) ways() map[string]http.Handler {
+	all := make(map[string]http.Handler)
+	if m == nil {
+		return all
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, node := range m.self.Nodes() {
+		if node.Name == m.options.Name || node.Stopped || node.Address == "" {
+			continue
+		}
+		to := m.known[node.Name]
+		if to.address != node.Address {
+			token := secret.Value(seal.Token(m.options.Secret.Reveal(), forRequests, node.Name))
+			made, err := newWay(m.options.Name, node.Name, node.Address, token, m.trust)
+			if err != nil { // another version of Portico has registered it
+				continue
+			}
+			to = way{node.Address, made}
+			m.known[node.Name] = to
+		}
+		all[node.Name] = to.handler
+	}
+	return all
 }
 
 // lend lets another process of this node register in its place, which has failed when takeBack is called.

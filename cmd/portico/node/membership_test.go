@@ -3,12 +3,16 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/cluster"
 	"portico/cmd/portico/cli"
+	"portico/configs/store"
 )
 
 // clustered is several nodes before the same two mailbox servers, and one etcd.
@@ -54,11 +58,13 @@ func (c *clustered) site(t *testing.T, name string) (of *site, file string) {
 	t.Helper()
 	of = newSite(t)
 	of.put(t, "secret", strings.Repeat("s", 40)+"\n")
+	admin := "127.0.0.1:" + testkit.FreePort(t)
 	file = of.writeWithout(t, "mailbox_servers", fmt.Sprintf(`mailbox_servers:
   mbx1: {address: "%s", tls: none}
   mbx2: {address: "%s", tls: none}
-cluster: {name: %s, secret_file: secret, etcd: {endpoints: ["http://%s"]}}
-`, c.servers[0], c.servers[1], name, c.etcd.Address))
+cluster: {name: %s, secret_file: secret, advertise: "http://%s", etcd: {endpoints: ["http://%s"]}}
+`, c.servers[0], c.servers[1], name, admin, c.etcd.Address))
+	of.replace(t, `"[::1]:0"`, `"`+admin+`"`)
 	of.replace(t, "[mbx1]}}", "[mbx1, mbx2]}}")
 	return of, file
 }
@@ -83,4 +89,40 @@ func TestClusterMoves(t *testing.T) {
 	testkit.Eventually(t, "the setting is in force everywhere", func() bool {
 		return c.nodes[2].current().config.Settings.MaxConnectionsPerUser == 7
 	})
+}
+
+// A node that is gone without a word stops moves that an operator orders, until it is removed or back. Lists are over
+// all nodes that are registered.
+func TestNodesOfACluster(t *testing.T) {
+	testkit.NoLeaks(t)
+	c := startCluster(t, 2)
+	here, there := c.nodes[0], c.nodes[1]
+	there.signIn(t)
+	testkit.Eventually(t, "the other node's session", func() bool {
+		return strings.Contains(here.asks(t, cli.StatusFine, "session", "list"), "mx2")
+	})
+	dead := cluster.Node{Boot: "1", Version: "9"}
+	if err := store.SetOf[cluster.Node](here.cluster.store, "nodes/").Replace(t.Context(), "mx3", dead); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "it is absent", func() bool {
+		return slices.Contains(strings.Fields(here.asks(t, cli.StatusBad, "cluster", "status")), "absent")
+	})
+	if got := here.asks(t, cli.StatusFailed, "database", "move", "db1", "mbx2"); !strings.Contains(got,
+		"mx3 is absent since") {
+		t.Error(got)
+	}
+	for _, refused := range [][]string{{"mx3"}, {"mx2", "--dead", "--yes"}, {"mx9", "--dead", "--yes"},
+		{"mx3", "--dead"}} {
+		here.asks(t, cli.StatusFailed, append([]string{"node", "remove"}, refused...)...)
+	}
+	here.asks(t, cli.StatusFine, "node", "remove", "mx3", "--dead", "--yes")
+	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx2")
+	there.signals <- syscall.SIGTERM
+	there.stopped(t)
+	if got := here.asks(t, cli.StatusFine, "node", "list"); !strings.Contains(got, "stopped") {
+		t.Error(got)
+	}
+	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx1")
+	here.asks(t, cli.StatusFine, "node", "remove", "mx2")
 }

@@ -14,7 +14,7 @@ import (
 type monitorsAPI struct{ s *service }
 
 // Node implements admin.Monitors.
-func (c monitorsAPI) Node() string { return nodeName() }
+func (c monitorsAPI) Node() string { return c.s.config.node() }
 
 // Active implements admin.Monitors.
 func (c monitorsAPI) Active(database string) (server string) { return c.s.mailbox.activeOn(database) }

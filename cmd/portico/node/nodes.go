@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,39 +26,47 @@ import (
 // nodeAnswers bounds how long another node may take to begin its answer: moves take minutes.
 const nodeAnswers = 6 * time.Minute
 
-// newNodes returns the ways to other nodes, by name: whoever may ask here is passed on with the token or the client
-// certificate for there.
+// newNodes returns the ways to the other nodes that a configuration names: whoever may ask here is passed on with the
+// token or the client certificate for there.
 func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 	all := make(map[string]http.Handler)
 	for name, node := range config.Nodes {
-		to, err := url.Parse(node.Address)
-		if err != nil {
-			return nil, fmt.Errorf("nodes.%s.address: %w", name, secret.WithoutURL(err))
-		}
 		token, trust, err := nodeAccess(node)
 		if err != nil {
 			return nil, fmt.Errorf("nodes.%s.%w", name, err)
 		}
-		all[name] = &httputil.ReverseProxy{
-			Rewrite: func(r *httputil.ProxyRequest) {
-				r.SetURL(to)
-				r.Out.Header.Del("Authorization") // it is for this node
-				if token != "" {
-					r.Out.Header.Set("Authorization", "Bearer "+token.Reveal())
-				}
-				admin.PassOn(r.Out, r.In.Context(), nodeName())
-			},
-			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true,
-				ResponseHeaderTimeout: nodeAnswers, MaxResponseHeaderBytes: maxNodeHeader},
-			ModifyResponse: onlyAnswer,
-			ErrorLog:       log.New(io.Discard, "", 0), // the answer says it
-			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-				admin.Refuse(w, admin.Of(admin.KindUnreachable,
-					fmt.Errorf("node %s: %w", name, secret.WithoutURL(err))))
-			},
+		if all[name], err = newWay(nameOfNode(config), name, node.Address, token, trust); err != nil {
+			return nil, fmt.Errorf("nodes.%s.address: %w", name, err)
 		}
 	}
 	return all, nil
+}
+
+// newWay returns the way from a node to another one, which is at an address and lets the first one in by a token or by
+// the certificate in trust.
+func newWay(from, name, address string, token secret.Value, trust *tls.Config) (http.Handler, error) {
+	to, err := url.Parse(address)
+	if err != nil {
+		return nil, secret.WithoutURL(err)
+	}
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Header.Del("Authorization") // it is for this node
+			if token != "" {
+				r.Out.Header.Set("Authorization", "Bearer "+token.Reveal())
+			}
+			admin.PassOn(r.Out, r.In.Context(), from)
+		},
+		Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true,
+			ResponseHeaderTimeout: nodeAnswers, MaxResponseHeaderBytes: maxNodeHeader},
+		ModifyResponse: onlyAnswer,
+		ErrorLog:       log.New(io.Discard, "", 0), // the answer says it
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			admin.Refuse(w, admin.Of(admin.KindUnreachable,
+				fmt.Errorf("node %s: %w", name, secret.WithoutURL(err))))
+		},
+	}, nil
 }
 
 // nodeAccess returns by what another node lets this one in: a token, "" for none, and a client certificate.
@@ -103,27 +112,39 @@ func onlyAnswer(response *http.Response) error {
 	return nil
 }
 
-// node returns the way to another node.
-func (f *inForce) node(name string) (http.Handler, error) {
-	if way, ok := f.nodes[name]; ok {
-		return way, nil
-	}
-	if slices.Contains(f.tier().Servers(), name) {
-		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, not a node in the configuration", name))
-	}
-	return nil, admin.NoSuch("node", name, append(f.nodeNames(), nodeName()))
+// ways are the ways to the other nodes, by name: those that are registered in this one's cluster, and those that the
+// configuration names.
+func (s *service) ways() map[string]http.Handler {
+	all := s.cluster.ways()
+	maps.Copy(all, s.current().nodes)
+	return all
 }
 
-// others are the other nodes, by name.
-func (f *inForce) others() (all []fleet.Node) {
-	for _, name := range f.nodeNames() {
-		all = append(all, fleet.Node{Name: name, Handler: f.nodes[name]})
+// node returns the way to another node.
+func (s *service) node(name string) (http.Handler, error) {
+	if way, ok := s.ways()[name]; ok {
+		return way, nil
+	}
+	if slices.Contains(s.current().tier().Servers(), name) {
+		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, not a node in the configuration", name))
+	}
+	return nil, admin.NoSuch("node", name, append(s.nodeNames(), s.config.node()))
+}
+
+// others are the other nodes, sorted by name.
+func (s *service) others() (all []fleet.Node) {
+	ways := s.ways()
+	for _, name := range slices.Sorted(maps.Keys(ways)) {
+		all = append(all, fleet.Node{Name: name, Handler: ways[name]})
 	}
 	return all
 }
 
 // nodeNames lists the other nodes.
-func (f *inForce) nodeNames() []string { return slices.Sorted(maps.Keys(f.nodes)) }
+func (s *service) nodeNames() []string { return slices.Sorted(maps.Keys(s.ways())) }
+
+// nameOfNode is the name of a node with a configuration.
+func nameOfNode(config *configs.Config) string { return cmp.Or(config.Cluster.Name, nodeName()) }
 
 // nodeName is this machine's name.
 func nodeName() string {
@@ -149,7 +170,7 @@ func (c nodeAPI) Bundle(ctx context.Context) (where string, err error) {
 func (s *service) names() admin.Names {
 	tier := s.current().tier()
 	names := admin.Names{
-		Node: nodeName(), Nodes: append([]string{}, s.current().nodeNames()...),
+		Node: s.config.node(), Nodes: append([]string{}, s.nodeNames()...),
 		Servers: tier.Servers(), Databases: tier.Databases(),
 		Commands: wire.VerbNames(), Blocked: []string{},
 	}

@@ -13,7 +13,7 @@ import (
 type probesAPI struct{ s *service }
 
 // Node implements admin.Probes.
-func (c probesAPI) Node() string { return nodeName() }
+func (c probesAPI) Node() string { return c.s.config.node() }
 
 // Active implements admin.Probes.
 func (c probesAPI) Active(database string) (server string) { return c.s.mailbox.activeOn(database) }

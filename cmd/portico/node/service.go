@@ -174,7 +174,8 @@ func (s *service) putFirstInForce() error {
 	}
 	s.config.inForce.Store(first)
 	s.metrics.MustRegister(newBuildInfo(), collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), tierCollector{s.config, s.mailbox})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), tierCollector{s.config, s.mailbox},
+		clusterCollector{s.cluster})
 	s.reloads = newReloadMetrics(s.metrics)
 	return s.use(first.front)
 }
@@ -185,7 +186,8 @@ func (s *service) startHealth() error {
 	s.monitoring = &monitoring{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, clients: s.clients,
 		sessions: s.sessions}
 	s.alerts = &alerting{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, components: s.components,
-		monitoring: s.monitoring, background: s.background, bundle: s.bundle}
+		monitoring: s.monitoring, background: s.background,
+		nodes: s.nodeNames, bundle: s.bundle}
 	s.recovery = &recovering{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox,
 		components: s.components, monitoring: s.monitoring, moves: s.moves, cluster: s.cluster,
 		metrics: newRecoveryMetrics(s.metrics), restartFrontEnd: s.restartFrontEnd, helped: s.alerts.recovered}

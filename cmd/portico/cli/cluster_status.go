@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newClusterStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the nodes of the site, and whether this one follows etcd",
+		Long: `Status shows the site as this node sees it. An absent node may still serve
+users: until it is back, or is removed with portico node remove, databases and
+users cannot be moved.
+
+Exit status: 0 all is well, 1 a node is absent or etcd cannot be followed, 2 the
+command failed.`,
+		Args: cobra.NoArgs,
+	}
+	api := apiFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var state admin.ClusterState
+		if err := api.get(cmd.Context(), admin.PathCluster, &state); err != nil {
+			return err
+		}
+		rows := nodeTable(state)
+		etcd := state.Etcd
+		if api.form == table.Plain {
+			fmt.Fprintln(cmd.OutOrStdout(), etcdLine(etcd))
+		}
+		if err := api.print(cmd, state, rows); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(state.Nodes, isAbsent) || etcd != nil && !etcd.Follows {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+func isAbsent(n admin.ClusterNode) bool { return n.State == admin.NodeAbsent }
+
+// etcdLine says how a node stands to etcd.
+func etcdLine(etcd *admin.EtcdState) string {
+	switch {
+	case etcd == nil:
+		return "This node is in no cluster: see portico cluster init."
+	case etcd.Follows:
+		return "etcd is followed since " + table.Time(etcd.Since) + "."
+	}
+	return "etcd is NOT followed since " + table.Time(etcd.Since) + ": " + visibleText(etcd.Error)
+}
+
+func nodeTable(state admin.ClusterState) *table.Table {
+	rows := table.New("Node", "State", "Since", "Version", "Address", "Leader").Keep("Node", "State")
+	for _, n := range state.Nodes {
+		leader := ""
+		if n.Name == state.Leader {
+			leader = "yes"
+		}
+		rows.Add(n.Name, n.State, table.Time(n.Since), n.Version, n.Address, leader)
+	}
+	return rows
+}
+
+func newNode() *cobra.Command {
+	return group(&cobra.Command{Use: "node", Short: "List and remove the nodes of the site"},
+		newNodeList(), newNodeRemove())
+}
+
+func newNodeList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the registered nodes of the site",
+		Long: `List lists the nodes of the site as this node sees them: present, absent, or
+stopped, which have ended properly.`,
+		Args: cobra.NoArgs,
+	}
+	api := apiFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var state admin.ClusterState
+		if err := api.get(cmd.Context(), admin.PathCluster, &state); err != nil {
+			return err
+		}
+		return api.print(cmd, state.Nodes, nodeTable(state))
+	}
+	return cmd
+}
+
+func newNodeRemove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove NODE",
+		Short: "Remove a node from the site, so that no move waits for it",
+		Long: `Remove removes the registration of a node that has stopped. A node that is gone
+without a word may still serve users: only --dead removes it, and only if it is
+absent. Use --dead when you know that Portico does not run there, as when the
+machine is off. If that is wrong, and its clients still reach it, users can be on
+two copies of a database. The command asks for the node's name then.
+
+A removed node registers again when Portico starts there, or when it is back.`,
+		Args: cobra.ExactArgs(1),
+	}
+	api, yes := apiFlags(cmd), yesFlag(cmd)
+	dead := cmd.Flags().Bool("dead", false, "the node does not run, though it has not ended properly")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *dead && !*yes {
+			if err := confirmName(cmd, fmt.Sprintf("If %s still serves users, they can be on two copies of a database.",
+				args[0]), args[0]); err != nil {
+				return err
+			}
+		}
+		var was admin.ClusterNode
+		path := admin.PathOf(admin.PathRemoveNode, args[0])
+		if err := api.post(cmd.Context(), path, admin.RemoveNodeRequest{Dead: *dead}, &was); err != nil {
+			return err
+		}
+		return api.printChanged(cmd, admin.Change{What: "node " + was.Name, Was: was.State, Now: "removed"})
+	}
+	return cmd
+}
