@@ -45,7 +45,7 @@ func (t *teller) tell(ctx context.Context) {
 	t.age++
 	if !t.known || !bytes.Equal(text, t.told) || len(text) > 0 && t.age >= refreshed {
 		if err := t.write(ctx, text); err != nil {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !errors.Is(err, store.ErrConflict) { // else by another process of this node
 				t.e.note(func(s *State) { s.Failed++ })
 				if !t.failed {
 					t.e.opt.Failed(err)

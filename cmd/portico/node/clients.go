@@ -26,6 +26,7 @@ type clientSide struct {
 	certificates *certificateMetrics
 	config       *configuration
 	log          *nodeLog
+	seed         []byte // of the site's counts; nil for a node that counts alone
 }
 
 func newClientSide(config *configuration, log *nodeLog, background *background) *clientSide {
@@ -73,7 +74,7 @@ func (c *clientSide) start(cpus int, protocol *protolog.Log, metrics prometheus.
 		Settings: c.config.current().settings(), Relay: c.relay, Log: c.log.sink.patient(c.log.Logger),
 		Registerer: metrics, SigninThreads: signinThreads(config, cpus),
 		ProtocolLog: protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
-		Memory: memory, Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+		Memory: memory, Seed: c.seed, Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
 	})
 	return err
 }

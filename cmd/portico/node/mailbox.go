@@ -21,6 +21,7 @@ type mailboxState struct {
 	circuitBreakers *backend.CircuitBreakers
 	outcomes        *backend.SigninOutcomes
 	signinQueues    *backend.SigninQueues
+	pauses          *backend.Pauses              // of the site; nil for a node alone
 	report          func(what string, err error) // called for errors that occur later and do not stop the node
 }
 
@@ -63,6 +64,23 @@ func (m *mailboxState) activeDatabases(server string) []string {
 // activation says whether databases may be activated on a server.
 func (m *mailboxState) activation(server string) string {
 	return admin.Activation(m.active.Blocked(server))
+}
+
+// pause holds the sign-ins to a server, at all nodes of the site.
+func (m *mailboxState) pause(ctx context.Context, server string, d time.Duration) error {
+	if m.pauses != nil {
+		return m.pauses.Pause(ctx, server, d)
+	}
+	return m.signinQueues.Pause(server, d)
+}
+
+// resume ends a pause.
+func (m *mailboxState) resume(ctx context.Context, server string) error {
+	if m.pauses != nil {
+		return m.pauses.Resume(ctx, server)
+	}
+	m.signinQueues.Resume(server)
+	return nil
 }
 
 // admitted is what held returns for a server whose sign-ins do not wait.

@@ -25,7 +25,7 @@ import (
 )
 
 // passing are the beginnings of keys that are of no use to a start while etcd is away.
-var passing = []string{"acks/", "health/seen/", "present/"}
+var passing = []string{"acks/", "health/seen/", "heavy/", "present/"}
 
 // membership is this node as one of a cluster. It is nil for a node without one. It is safe for concurrent use.
 type membership struct {

@@ -94,16 +94,18 @@ func (c serversAPI) SetPolicy(ctx context.Context, server, policy string) (admin
 }
 
 // Pause implements admin.Servers.
-func (c serversAPI) Pause(_ context.Context, server string, d time.Duration) (admin.Change, error) {
+func (c serversAPI) Pause(ctx context.Context, server string, d time.Duration) (admin.Change, error) {
 	if err := c.s.current().known(server); err != nil {
 		return admin.Change{}, err
 	}
 	change := admin.Change{What: "sign-ins to " + server, Was: c.s.mailbox.held(server)}
 	if d == 0 {
-		c.s.mailbox.signinQueues.Resume(server)
+		if err := c.s.mailbox.resume(ctx, server); err != nil {
+			return admin.Change{}, err
+		}
 		c.s.log.Warn().Str("server", server).Msg("sign-ins to a mailbox server resumed")
 	} else {
-		if err := c.s.mailbox.signinQueues.Pause(server, d); err != nil {
+		if err := c.s.mailbox.pause(ctx, server, d); err != nil {
 			return admin.Change{}, err
 		}
 		c.s.log.Warn().Str("server", server).Stringer("for", d).Msg("sign-ins to a mailbox server paused")

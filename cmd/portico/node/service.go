@@ -38,6 +38,7 @@ type service struct {
 	background *background   // goroutines, and the context that ends them
 	store      *nodeStore    // what is kept on disk; nil before start, as are those below that can fail to start
 	cluster    *membership   // this node as one of a site; nil for a node alone
+	shares     *sharing      // what nodes count and keep together; nil for a node alone
 	mailbox    *mailboxState // what is known of mailbox servers and databases
 	clients    *clientSide   // listeners, sign-in, relay
 	figures    *figures      // of the last hour
@@ -126,6 +127,9 @@ func (s *service) start() (err error) {
 	if err := s.generations.adopt(context.Background(), s.previous.earlier()); err != nil {
 		return err
 	}
+	if err := s.shares.start(s.background, s.metrics); err != nil {
+		return err
+	}
 	s.figures = newFigures(s.clients.server.Counts)
 	s.background.run(s.figures.run)
 	s.background.run(func(ctx context.Context) { keepTidy(ctx, s.clients.server.Clients) })
@@ -160,6 +164,10 @@ func (s *service) openStore() error {
 	s.store.site = s.cluster.site(local)
 	s.store.stored = newStored(s.store.site, local)
 	s.mailbox, err = newMailboxState(ctx, s.store.site, local, s.cluster.members(), s.log.report)
+	if err == nil {
+		s.shares = newSharing(s.cluster, s.clients, s.mailbox)
+		s.shares.prepare(ctx)
+	}
 	return err
 }
 
