@@ -28,6 +28,7 @@ type Daemon struct {
 	args    []string
 	account *owner   // who runs it; nil is the current user
 	env     []string // beside PATH
+	log     *os.File // where its output goes; nil is nowhere
 	jailed  bool     // Dir is its root
 	fast    bool     // SIGINT, not SIGTERM, ends it at once
 	helper  *helper  // nil where it needs none
@@ -46,10 +47,11 @@ type runOptions struct {
 	account *owner // nil is the current user
 	root    string // "" is the one of this process
 	env     []string
+	log     *os.File
 }
 
 func (d *Daemon) runOptions() runOptions {
-	at := runOptions{account: d.account, env: append([]string{"PATH=" + os.Getenv("PATH")}, d.env...)}
+	at := runOptions{account: d.account, env: append([]string{"PATH=" + os.Getenv("PATH")}, d.env...), log: d.log}
 	if d.jailed {
 		at.root = d.Dir
 	}
@@ -87,6 +89,12 @@ func newDaemon(name string, programs ...string) (d *Daemon, paths []string, err 
 	}
 	d.Address = "127.0.0.1:" + ports[0]
 	return d, paths, nil
+}
+
+// NewProgram returns a daemon that is not a server of this system, but a program of the caller's. It runs as the
+// current user, with this process's environment, and listens at address. Stop it instead of Close: it has no folder.
+func NewProgram(address string, log *os.File, program string, args ...string) *Daemon {
+	return &Daemon{Address: address, program: program, args: args, env: os.Environ(), log: log}
 }
 
 // latest returns the last folder that matches a pattern.
@@ -176,6 +184,9 @@ func (h *helper) start(ctx context.Context, at runOptions) (err error) {
 		}
 	}
 }
+
+// PID is the process ID of the daemon, once it was started.
+func (d *Daemon) PID() int { return d.process.group }
 
 // Kill ends all of its processes as a crash does. Start may follow.
 func (d *Daemon) Kill() error {

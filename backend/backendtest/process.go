@@ -28,6 +28,9 @@ type process struct {
 func startProcess(at runOptions, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Env = at.env
+	if at.log != nil {
+		cmd.Stdout, cmd.Stderr = at.log, at.log
+	}
 	if at.root != "" {
 		cmd.Dir = "/"
 	}

@@ -14,6 +14,9 @@ func TestContainerConfigurations(t *testing.T) {
 	t.Run("compose", func(t *testing.T) {
 		loadExample(t, readPage(t, path.Join(folder, "compose/portico/portico.yaml")))
 	})
+	t.Run("cluster", func(t *testing.T) {
+		loadExample(t, readPage(t, path.Join(folder, "cluster/portico/portico.yaml")))
+	})
 	t.Run("kubernetes", func(t *testing.T) {
 		first, _, _ := strings.Cut(readPage(t, path.Join(folder, "kubernetes/portico.yaml")), "\n---\n")
 		var config struct{ Data map[string]string }

@@ -293,7 +293,7 @@ func TestExamplesInDocuments(t *testing.T) {
 	found := make(map[string]int)
 	least := map[string]int{"docs/directory.md": 3, "docs/signin.md": 2, "docs/operations.md": 2, "docs/api.md": 2,
 		"docs/health.md": 3, "docs/install.md": 4, "docs/frontends.md": 1,
-		"docs/monitoring.md": 2}
+		"docs/monitoring.md": 2, "docs/cluster.md": 1}
 	for name := range least {
 		for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readPage(t, name),
 			-1) {
@@ -326,16 +326,17 @@ func writeExample(t *testing.T, example string) (file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"mail", "mx1", "tls"} {
+	for _, name := range []string{"mail", "mx1", "tls", "etcd"} {
 		if _, _, err := cert.WriteFiles(dir, name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, content := range map[string]string{
 		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame",
-		"ldap.secret": "sesame", "health.password": "sesame",
-		"tokens":     "prometheus read sha256:" + strings.Repeat("0f", 32),
-		"ipmi.token": "sesame-open-yourself", "mx2.token": "sesame-open-yourself",
+		"ldap.secret": "sesame", "health.password": "sesame", "etcd.password": "sesame",
+		"cluster.secret": strings.Repeat("sesame", 6),
+		"tokens":         "prometheus read sha256:" + strings.Repeat("0f", 32),
+		"ipmi.token":     "sesame-open-yourself", "mx2.token": "sesame-open-yourself",
 		"directory.dsn": "postgres://portico:sesame@db.example.org/mail?sslmode=verify-full",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {

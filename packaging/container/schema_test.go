@@ -39,6 +39,23 @@ func TestCompose(t *testing.T) {
 	}
 }
 
+// The project of two nodes has the form too, and differs between nodes only in what must differ.
+func TestComposeCluster(t *testing.T) {
+	project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
+		WorkingDir:  "cluster",
+		ConfigFiles: []types.ConfigFile{{Filename: "cluster/compose.yaml"}},
+		Environment: types.Mapping{"PORTICO_VERSION": "v1.0.0", "USER_PASSWORD": "secret"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := project.Services["mx1"], project.Services["mx2"]
+	if one.Hostname != "mx1" || two.Hostname != "mx2" || two.Image != one.Image || !two.ReadOnly ||
+		one.Volumes[1].Source == two.Volumes[1].Source || one.Ports[0].Published == two.Ports[0].Published {
+		t.Errorf("%+v\n%+v", one, two)
+	}
+}
+
 // The objects have no field that Kubernetes does not know, and fit together.
 func TestKubernetes(t *testing.T) {
 	text, err := os.ReadFile("kubernetes/portico.yaml")

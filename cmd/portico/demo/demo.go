@@ -22,7 +22,8 @@ const (
 // Options are the folder and the ports of a demo. Port 0 means any free port.
 type Options struct {
 	Dir                           string // for its files; "" means a temporary folder, removed at the end
-	IMAPPort, IMAPSPort, HTTPPort uint16
+	IMAPPort, IMAPSPort, HTTPPort uint16 // of the first node; the next one has the next ports
+	Nodes                         int    // for RunNodes
 }
 
 // Started is called once Portico accepts clients, with the addresses of its IMAP listeners and of HTTP.

@@ -116,20 +116,37 @@ func (d *site) path(name string) string { return filepath.Join(d.dir, name) }
 
 // writeConfig writes the configuration that the proxy is served from. A file that is not the demo's is left alone.
 func (d *site) writeConfig(o Options) (file string, err error) {
-	file = d.path("portico.yaml")
+	if file, err = d.writeConfigAs("portico.yaml", d.configFor(o)); err != nil {
+		return "", err
+	}
+	return file, d.write(map[string]string{"health.password": password, "admin.token": d.token})
+}
+
+// write writes files of one line.
+func (d *site) write(files map[string]string) error {
+	for name, text := range files {
+		if err := os.WriteFile(d.path(name), []byte(text+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// configFor returns the configuration of a proxy on some ports.
+func (d *site) configFor(o Options) string {
+	return fmt.Sprintf(configuration, o.IMAPPort, o.IMAPSPort, o.HTTPPort, d.servers["mbx1"].Addr(),
+		d.servers["mbx2"].Addr(), domain)
+}
+
+// writeConfigAs writes a configuration. A file that is not the demo's is left alone.
+func (d *site) writeConfigAs(name, text string) (file string, err error) {
+	file = d.path(name)
 	old, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	if err == nil && !bytes.HasPrefix(old, []byte(mark)) {
 		return "", fmt.Errorf("%s was not written by a demo: it is not overwritten", file)
-	}
-	text := fmt.Sprintf(configuration, o.IMAPPort, o.IMAPSPort, o.HTTPPort, d.servers["mbx1"].Addr(),
-		d.servers["mbx2"].Addr(), domain)
-	for name, secret := range map[string]string{"health.password": password, "admin.token": d.token} {
-		if err := os.WriteFile(d.path(name), []byte(secret+"\n"), 0o600); err != nil {
-			return "", err
-		}
 	}
 	return file, os.WriteFile(file, []byte(mark+text), 0o600)
 }
