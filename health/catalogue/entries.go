@@ -110,8 +110,8 @@ var entries = [...]Entry{{
 }, {
 	Set: SetPortico, Monitor: PorticoStoreMonitor, Probe: PorticoStoreCheck, Scope: ScopeNode,
 	Check: true, Timing: ownTiming, Evidence: Indirect, Rank: lastRank,
-	ProbeHelp: "Writes to the disk of Portico's store, and compares the store's file " +
-		"with what Portico wrote last.",
-	MonitorHelp: "Unhealthy if Portico's store cannot be written or is damaged: changes are refused or " +
-		"may be lost.",
+	ProbeHelp: "Writes to the disk of Portico's store, compares the store's file " +
+		"with what Portico wrote last, and looks whether etcd is followed.",
+	MonitorHelp: "Unhealthy if Portico's store cannot be written or is damaged, or etcd is away: changes are " +
+		"refused or may be lost.",
 }}

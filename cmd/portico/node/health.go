@@ -82,7 +82,7 @@ func (m *monitoring) runs(config *configs.Config) health.Runs {
 		catalogue.PorticoResourcesCheck: func(string) run {
 			return health.Shortage(m.clients.server.Shortages, descriptorLeft)
 		},
-		catalogue.PorticoStoreCheck: func(string) run { return health.Stored(m.store.try) },
+		catalogue.PorticoStoreCheck: func(string) run { return health.Stored(m.store.usable) },
 	}
 }
 

@@ -109,6 +109,14 @@ func (m *membership) members() *move.Members {
 	return move.NewMembers(m.store, m.self)
 }
 
+// follows says why what the site agrees on is not followed, or nil.
+func (m *membership) follows() error {
+	if m == nil {
+		return nil
+	}
+	return m.etcd.State().Err
+}
+
 // keep keeps this node registered and present, until ctx ends.
 func (m *membership) keep(ctx context.Context) {
 	if m != nil {

@@ -126,3 +126,31 @@ func TestNodesOfACluster(t *testing.T) {
 	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx1")
 	here.asks(t, cli.StatusFine, "node", "remove", "mx2")
 }
+
+// While etcd is away, users are served, changes are refused with the reason, and the monitor of the store says it.
+func TestEtcdAway(t *testing.T) {
+	testkit.NoLeaks(t)
+	c := startCluster(t, 1)
+	r := c.nodes[0]
+	live := r.signIn(t)
+	if err := c.etcd.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "etcd is missed", func() bool { return r.store.usable() != nil })
+	if got := r.asks(t, cli.StatusBad, "cluster", "status"); !strings.Contains(got, "NOT followed") {
+		t.Error(got)
+	}
+	live.Command("b", "NOOP")
+	r.signIn(t)
+	for _, refused := range [][]string{{"database", "move", "db1", "mbx2"}, {"settings", "set", "banner=Ho"},
+		{"server", "block", "mbx2"}} {
+		if got := r.asks(t, cli.StatusFailed, refused...); !strings.Contains(got, "etcd does not answer") {
+			t.Errorf("%q: %s", refused, got)
+		}
+	}
+	if err := c.etcd.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "etcd is followed", func() bool { return r.store.usable() == nil })
+	r.asks(t, cli.StatusFine, "database", "move", "db1", "mbx2")
+}

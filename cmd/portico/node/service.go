@@ -161,7 +161,7 @@ func (s *service) openStore() error {
 	if s.cluster, err = joinSite(ctx, s.config.started, local, s.log); err != nil {
 		return err
 	}
-	s.store.site = s.cluster.site(local)
+	s.store.etcd, s.store.site = s.cluster, s.cluster.site(local)
 	s.store.stored = newStored(s.store.site, local)
 	s.mailbox, err = newMailboxState(ctx, s.store.site, local, s.cluster.members(), s.log.report)
 	if err == nil {

@@ -108,12 +108,21 @@ type nodeStore struct {
 	stored
 	local *store.File // what is this node's alone
 	site  store.Store // what all nodes of the site share; with one node, the same as local
+	etcd  *membership // the way to site; nil with one node
 	state *storeMetrics
 	log   *nodeLog
 }
 
 // try says why the store cannot be written, or differs from what Portico wrote, or nil.
 func (s *nodeStore) try() error { return s.state.found(s.local.TryWrite(), s.local.Check()) }
+
+// usable says why changes cannot be stored, or nil.
+func (s *nodeStore) usable() error {
+	if err := s.try(); err != nil {
+		return err
+	}
+	return s.etcd.follows()
+}
 
 // keep looks after the store's file and its daily copies until ctx ends.
 func (s *nodeStore) keep(ctx context.Context, config *configuration) {

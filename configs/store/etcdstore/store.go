@@ -42,6 +42,9 @@ type Options struct {
 // DefaultTimeout is how long a call waits for etcd.
 const DefaultTimeout = 5 * time.Second
 
+// awayTimeout is how long a change waits for an etcd that did not answer lately.
+const awayTimeout = time.Second
+
 // dialTime bounds a connection to a member, and how long a lease that was never renewed counts as held.
 const dialTime = 2 * time.Second
 
@@ -204,7 +207,11 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 	if err := s.own(ctx); err != nil {
 		return 0, err
 	}
-	asked, cancel := context.WithTimeout(ctx, s.timeout)
+	timeout := s.timeout
+	if errors.Is(s.State().Err, store.ErrAway) {
+		timeout = min(timeout, awayTimeout)
+	}
+	asked, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	before := s.upTo()
 	result, err := s.client.Txn(asked).If(append(w.while, s.at(key, revision))...).Then(op).
