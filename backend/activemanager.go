@@ -21,10 +21,11 @@ import (
 // While a database moves, its new sign-ins are held (see lease), and the move waits for those in progress. So no user
 // is on two copies. Databases move independently. Only another move of the same database waits for a move.
 type ActiveManager struct {
-	records    *move.Table   // where databases are active, and their moves
-	movedUsers *move.Table   // the users who were moved, and their moves
-	members    *move.Members // nil: only this process lets users in
-	stored     storedState
+	records     *move.Table   // where databases are active, and their moves
+	movedUsers  *move.Table   // the users who were moved, and their moves
+	canaryMoves *move.Table   // the canaries, and their changes
+	members     *move.Members // nil: only this process lets users in
+	stored      storedState
 
 	configuring sync.Mutex // one Configure at a time; taken before mu
 
@@ -32,6 +33,7 @@ type ActiveManager struct {
 	databases map[string]*database
 	blocked   map[string][]Blocker       // mailbox servers by name: who blocks them
 	policy    map[string]Policy          // mailbox servers by name, where it was changed by command
+	canaries  map[string]*canary         // by database; those that were once used
 	placed    map[string]move.Record     // users who were moved, by name: the record by which they are let in
 	users     map[string]*signinHold     // users with sign-ins under way, or who are held
 	failed    map[copyOf]Failure         // copies that may not be chosen
@@ -42,12 +44,13 @@ type ActiveManager struct {
 // in progress. The manager's mutex guards its fields.
 type database struct {
 	signinHold
-	configured bool     // the configuration has it
-	copies     []string // never changed in place
-	hook       Hook     // nil for none
-	active     string
-	suspended  []string // after a move that has failed: the servers that it was between, and nobody may be let in
-	to         string   // where it moves at present by this process, or ""
+	configured      bool     // the configuration has it
+	copies          []string // never changed in place
+	hook            Hook     // nil for none
+	interchangeable bool     // a user finds the same mailbox on each copy
+	active          string
+	suspended       []string // after a move that has failed: the servers that it was between, and nobody may be let in
+	to              string   // where it moves at present by this process, or ""
 }
 
 // lost says that the configuration has no copy on the server where the database is active. The database admits no
@@ -86,7 +89,8 @@ func NewActiveManager(ctx context.Context, s store.Store, members *move.Members,
 	failed func(error)) (*ActiveManager, error) {
 	m := &ActiveManager{
 		members: members, databases: make(map[string]*database), placed: make(map[string]move.Record),
-		users: make(map[string]*signinHold), exchanges: make(map[*saslExchange]struct{}),
+		canaries: make(map[string]*canary),
+		users:    make(map[string]*signinHold), exchanges: make(map[*saslExchange]struct{}),
 	}
 	if err := joinMoving(ctx, s); err != nil {
 		return nil, err
@@ -98,6 +102,9 @@ func NewActiveManager(ctx context.Context, s store.Store, members *move.Members,
 		return nil, fmt.Errorf("read the active copies: %w", err)
 	}
 	if err := m.openMovedUsers(ctx, s, members, failed); err != nil {
+		return nil, err
+	}
+	if err := m.openCanaries(ctx, s, members, failed); err != nil {
 		return nil, err
 	}
 	return m, m.openStored(ctx, s, failed)
@@ -149,13 +156,16 @@ func (m *ActiveManager) lease(ctx context.Context, name, user string, within tim
 		if u := m.users[user]; stands.held == nil && u != nil && u.held != nil {
 			stands = u
 		}
+		if c := m.canaries[name]; stands.held == nil && c != nil && c.concerns(user) {
+			stands = &c.signinHold
+		}
 		if stands.held == nil && m.placed[user].Phase == move.Suspended {
 			return nil, fmt.Errorf("user %s: %w", user, ErrUserSuspended)
 		}
 		if stands.held == nil {
 			d.signIns++
 			m.user(user).signIns++
-			return m.inOrder(name, d), nil
+			return m.arrange(name, d, user, m.inOrder(name, d)), nil
 		}
 		if err := m.await(ctx, stands, within, by); err != nil {
 			return nil, fmt.Errorf("database %s, or the user, is moving: %w", name, err)
@@ -177,6 +187,35 @@ func (m *ActiveManager) inOrder(name string, d *database) []string {
 		_, failed := m.failed[copyOf{name, server}]
 		return (failed || len(m.blocked[server]) > 0) && server != d.active
 	})
+}
+
+// Interchangeable returns the servers with copies of a database: nil if there is no such database, and none if its
+// copies are not interchangeable.
+func (m *ActiveManager) Interchangeable(name string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.databases[name]
+	switch {
+	case d == nil || !d.configured:
+		return nil
+	case !d.interchangeable:
+		return []string{}
+	}
+	return slices.Clone(d.copies)
+}
+
+// serves returns the server to which a user of a database is sent first; "" if there is no such database.
+func (m *ActiveManager) serves(name, user string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.databases[name]
+	if d == nil || !d.configured {
+		return ""
+	}
+	if len(d.suspended) > 0 || d.lost() {
+		return d.active
+	}
+	return m.arrange(name, d, user, m.inOrder(name, d))[0]
 }
 
 // alternatives returns what lease returns behind the active copy's server, without waiting and counting; none where
@@ -209,7 +248,9 @@ func (m *ActiveManager) release(name, user string) {
 // giveBack is release for a caller that holds the mutex.
 func (m *ActiveManager) giveBack(name, user string) {
 	if u := m.users[user]; u != nil {
-		u.signInOver()
+		if u.signInOver(); u.signIns == 0 {
+			m.userIsQuiet(user)
+		}
 		m.forget(user, u)
 	}
 	if d := m.databases[name]; d != nil {

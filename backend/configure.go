@@ -243,7 +243,7 @@ func (m *ActiveManager) replace(databases []DatabaseOptions, written []store.Ite
 			d = &database{}
 			m.databases[o.Name] = d
 		}
-		d.copies, d.hook = slices.Clone(o.Copies), o.Hook
+		d.copies, d.hook, d.interchangeable = slices.Clone(o.Copies), o.Hook, o.Interchangeable
 		if !d.configured {
 			r := m.records.Record(o.Name).Value
 			d.configured = true

@@ -10,14 +10,16 @@ import (
 
 // FollowOptions is what a manager does with users when another writer of the store moves their databases or them.
 type FollowOptions struct {
-	End     func(database string) // ends a database's sessions, and returns when none is left
-	EndUser func(user string)     // the same of a user
-	Queues  *SigninQueues         // of sign-ins that come back
+	End      func(database string) // ends a database's sessions, and returns when none is left
+	EndUser  func(user string)     // the same of a user
+	EndUsers EndUsers              // the same of those whom the change of a canary concerns
+	Queues   *SigninQueues         // of sign-ins that come back
 	// Moved is told that another writer has moved a database. suspended says that the move is not over, or has failed,
 	// so that nobody is let in. From and to are the same if the database has not moved before that.
-	Moved     func(database, from, to string, suspended bool)
-	UserMoved func(user, database string) // the same of a user; database is "" if the directory decides again
-	Failed    func(error)                 // told what takes too long
+	Moved         func(database, from, to string, suspended bool)
+	UserMoved     func(user, database string) // the same of a user; database is "" if the directory decides again
+	CanaryChanged func(now Canary)            // the same of a canary
+	Failed        func(error)                 // told what takes too long
 }
 
 // Run follows the store until ctx ends: what another writer changes takes effect as a change by this process does.
@@ -28,6 +30,7 @@ func (m *ActiveManager) Run(ctx context.Context, o FollowOptions) {
 	defer group.Wait()
 	group.Go(func() { m.records.Run(ctx, databaseMember{m, o}) })
 	group.Go(func() { m.movedUsers.Run(ctx, userMember{m, o}) })
+	group.Go(func() { m.canaryMoves.Run(ctx, canaryMember{m, o}) })
 	for _, run := range []func(context.Context){m.stored.blocked.Run, m.stored.policy.Run, m.stored.failed.Run} {
 		group.Go(func() { run(ctx) })
 	}

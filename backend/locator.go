@@ -66,8 +66,7 @@ func (l *locator) where(ctx context.Context, q directory.Query) (r Route, moved 
 	r.User = cmp.Or(entry.User, q.User)
 	r.Database, r.Servers = entry.Database, []string{entry.Server}
 	if entry.Database != "" {
-		server, _ := l.active.Active(entry.Database)
-		r.Servers = []string{server}
+		r.Servers = []string{l.active.serves(entry.Database, r.User)}
 	}
 	return r, to != "", nil
 }

@@ -34,6 +34,7 @@ var lostEffects = []struct{ prefix, effect string }{
 	{policyKey, "%[1]s has the policy in the configuration: `portico server policy %[1]s` shows and sets it"},
 	{movedUserKey, "%[1]s is in the database that the directory names: `portico user move %[1]s DATABASE` moves the " +
 		"user again"},
+	{canaryKey, "database %[1]s has no canary: `portico canary start` starts it again"},
 	{failedKey, "the copy %[1]s counts as healthy until a probe cannot read it"},
 	{pinKey, "users are spread over the databases in the configuration; if those have changed, users find " +
 		"empty mailboxes"},

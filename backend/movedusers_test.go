@@ -57,11 +57,12 @@ func (w mortalWriter) Delete(ctx context.Context, key string, revision uint64) e
 
 // crowd is users who sign in to several nodes at once, and where they are.
 type crowd struct {
-	store store.Store
-	users []string
+	store  store.Store
+	users  []string
+	change func(*crowdNode, context.Context) error // moves some of them
 
 	mu              sync.Mutex
-	in              map[string]map[*crowdNode]map[string]int // by user, node and database
+	in              map[string]map[*crowdNode]map[string]int // by user, node and where
 	admitted, wrong int
 	moved, failed   int
 }
@@ -94,26 +95,54 @@ func (c *crowd) start(t *testing.T, name string) *crowdNode {
 	}
 	n.ctx, n.die = context.WithCancel(context.Background())
 	s := mortal{c.store, n.ctx}
-	n.active = managerOf(t, s, member(t, s, name), nil, "mbx1")
+	n.active = crowdManager(t, s, name)
+	var servers []ServerOptions
+	for i := range 3 {
+		servers = append(servers, ServerOptions{Name: fmt.Sprint("mbx", i+1),
+			Addresses: []string{fmt.Sprintf("192.0.2.%d:993", i+1)}})
+	}
 	var err error
-	n.tier, err = newTestTier(n.ctx, Options{
-		Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}},
-		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}},
-			{Name: "db2", Copies: []string{"mbx1"}}},
-		Active: n.active, Directory: c,
-	})
-	if err != nil {
+	if n.tier, err = newTestTier(n.ctx, Options{Servers: servers, Databases: crowdDatabases, Active: n.active,
+		Directory: c}); err != nil {
 		t.Fatal(err)
 	}
-	n.work.Go(func() {
-		n.active.Run(n.ctx, FollowOptions{EndUser: n.end, UserMoved: func(string, string) {}, Failed: func(error) {},
-			Queues: NewSigninQueues(time.Now)})
-	})
+	n.work.Go(func() { n.active.Run(n.ctx, n.follows()) })
 	for _, user := range c.users {
 		n.work.Go(func() { n.signsIn(user) })
 	}
-	n.work.Go(n.moves)
+	n.work.Go(n.keepsMoving)
 	return n
+}
+
+// crowdDatabases are those of the nodes.
+var crowdDatabases = []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2", "mbx3"}, Interchangeable: true},
+	{Name: "db2", Copies: []string{"mbx1"}}}
+
+func crowdManager(t *testing.T, s store.Store, name string) *ActiveManager {
+	t.Helper()
+	m, err := NewActiveManager(t.Context(), s, member(t, s, name), nil)
+	if err == nil {
+		_, err = m.Configure(t.Context(), crowdDatabases)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// follows is what a node does when another one changes something.
+func (n *crowdNode) follows() FollowOptions {
+	return FollowOptions{EndUser: n.end, EndUsers: n.endUsers, UserMoved: func(string, string) {},
+		CanaryChanged: func(Canary) {}, Failed: func(error) {}, Queues: NewSigninQueues(time.Now)}
+}
+
+// endUsers ends the sessions of some users.
+func (n *crowdNode) endUsers(_ string, concerned func(string) bool) {
+	for _, user := range n.crowd.users {
+		if concerned(user) {
+			n.end(user)
+		}
+	}
 }
 
 func idle(ctx context.Context, most time.Duration) {
@@ -136,7 +165,8 @@ func (n *crowdNode) signsIn(user string) {
 		n.sessions[user]++
 		kick := n.kick[user]
 		n.mu.Unlock()
-		n.crowd.enters(n, user, r.Database)
+		where := r.Database + "/" + r.Servers[0]
+		n.crowd.enters(n, user, where)
 		n.tier.Done(r)
 		select {
 		case <-kick:
@@ -144,7 +174,7 @@ func (n *crowdNode) signsIn(user string) {
 		case <-time.After(rand.N(20 * time.Second)):
 		case <-n.ctx.Done():
 		}
-		n.crowd.leaves(n, user, r.Database)
+		n.crowd.leaves(n, user, where)
 		n.mu.Lock()
 		n.sessions[user]--
 		n.mu.Unlock()
@@ -164,13 +194,12 @@ func (n *crowdNode) end(user string) {
 	}
 }
 
-// moves moves users as an operator does.
-func (n *crowdNode) moves() {
+// keepsMoving moves users as an operator does.
+func (n *crowdNode) keepsMoving() {
 	for n.ctx.Err() == nil {
 		idle(n.ctx, 10*time.Second)
 		ctx, cancel := context.WithTimeout(n.ctx, time.Minute)
-		user, to := n.crowd.users[rand.IntN(len(n.crowd.users))], []string{"", "db1", "db2"}[rand.IntN(3)]
-		err := n.active.MoveUser(ctx, user, to, n.end)
+		err := n.crowd.change(n, ctx)
 		cancel()
 		n.crowd.mu.Lock()
 		if err == nil {
@@ -231,40 +260,47 @@ func TestUsersAreNeverInTwoDatabases(t *testing.T) {
 		c := &crowd{store: store.Memory(), users: []string{"ann", "bert", "ann/x"},
 			in: make(map[string]map[*crowdNode]map[string]int)}
 		defer c.store.Close()
-		var nodes []*crowdNode
-		for i := range 3 {
-			nodes = append(nodes, c.start(t, fmt.Sprint("mx", i)))
+		c.change = func(n *crowdNode, ctx context.Context) error {
+			user, to := c.users[rand.IntN(len(c.users))], []string{"", "db1", "db2"}[rand.IntN(3)]
+			return n.active.MoveUser(ctx, user, to, n.end)
 		}
-		for range 60 {
-			idle(t.Context(), 30*time.Second)
-			i := rand.IntN(len(nodes))
-			c.kill(nodes[i])
-			idle(t.Context(), 30*time.Second)
-			nodes[i] = c.start(t, nodes[i].name)
-		}
-		c.compare(t, nodes)
-		if c.wrong > 0 || c.moved < 100 || c.admitted < 1000 {
-			t.Errorf("%d sign-ins, %d in a second database, %d moves", c.admitted, c.wrong, c.moved)
-		}
-		t.Logf("%d sign-ins, %d moves, %d failed", c.admitted, c.moved, c.failed)
+		c.moves(t)
 	})
 }
 
-// compare has all nodes die, and compares what their next lives know of the users with the store.
-func (c *crowd) compare(t *testing.T, nodes []*crowdNode) {
+// moves has three nodes move users, and one after the other die.
+func (c *crowd) moves(t *testing.T) {
 	t.Helper()
+	var nodes []*crowdNode
+	for i := range 3 {
+		nodes = append(nodes, c.start(t, fmt.Sprint("mx", i)))
+	}
+	for range 60 {
+		idle(t.Context(), 30*time.Second)
+		i := rand.IntN(len(nodes))
+		c.kill(nodes[i])
+		idle(t.Context(), 30*time.Second)
+		nodes[i] = c.start(t, nodes[i].name)
+	}
 	for _, n := range nodes {
 		c.kill(n)
 	}
+	c.compare(t, nodes)
+	if c.wrong > 0 || c.moved < 100 || c.admitted < 1000 {
+		t.Errorf("%d sign-ins, %d in a second place, %d moves", c.admitted, c.wrong, c.moved)
+	}
+	t.Logf("%d sign-ins, %d moves, %d failed", c.admitted, c.moved, c.failed)
+}
+
+// compare compares what the next lives of nodes know of the users with the store.
+func (c *crowd) compare(t *testing.T, nodes []*crowdNode) {
+	t.Helper()
 	var last []*ActiveManager
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	for _, n := range nodes {
-		m := managerOf(t, c.store, member(t, c.store, n.name), nil, "mbx1")
-		running.Go(func() {
-			m.Run(ctx, FollowOptions{EndUser: func(string) {}, UserMoved: func(string, string) {},
-				Queues: NewSigninQueues(time.Now)})
-		})
+		m := crowdManager(t, c.store, n.name)
+		running.Go(func() { m.Run(ctx, n.follows()) })
 		last = append(last, m)
 	}
 	time.Sleep(time.Minute)
@@ -278,6 +314,15 @@ func (c *crowd) compare(t *testing.T, nodes []*crowdNode) {
 				t.Errorf("node %d has %s in %q and %+v, the store in %q, %v", i, user, m.movedTo(user), m.users[user],
 					e.Value, err)
 			}
+		}
+	}
+	canary, err := c.store.Get(t.Context(), canaryKey+"db1")
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+	for i, m := range last {
+		if is, held, _ := m.canaryRecord("db1"); is.At != string(canary.Value) || held {
+			t.Errorf("node %d has the canary %q, held %v, the store %q", i, is.At, held, canary.Value)
 		}
 	}
 	cancel()

@@ -40,7 +40,8 @@ func (m *ActiveManager) setAside(x *saslExchange) {
 	defer m.mu.Unlock()
 	m.exchanges[x] = struct{}{}
 	u, d := m.users[x.user], m.databases[x.database]
-	if u != nil && u.held != nil || d != nil && d.signinHold.held != nil {
+	c := m.canaries[x.database]
+	if u != nil && u.held != nil || d != nil && d.signinHold.held != nil || c != nil && c.concerns(x.user) {
 		x.stop()
 	}
 	m.giveBack(x.database, x.user)

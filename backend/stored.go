@@ -19,6 +19,7 @@ const (
 	blockedKey   = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
 	policyKey    = "policy/"  // and a mailbox server: its policy
 	movedUserKey = "placed/"  // and a user: the database that the user was moved to; see move.Record
+	canaryKey    = "canary/"  // and a database: the Canary of its users; see move.Record
 	failedKey    = "failed/"  // and a database, a slash and a mailbox server: a Failure, as JSON
 )
 

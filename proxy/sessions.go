@@ -113,6 +113,12 @@ func (s *Server) EndDatabase(database string, d time.Duration) {
 	s.end(func(r *relayed) bool { return r.shared.database == database }, relay.ReasonMoved, d)
 }
 
+// EndUsers ends the relayed sessions of those users of a database for whom concerned is true, spread over about d, and
+// returns when none of them has a connection to a mailbox server any more. It may call concerned for several at once.
+func (s *Server) EndUsers(database string, concerned func(user string) bool, d time.Duration) {
+	s.end(func(r *relayed) bool { return r.shared.database == database && concerned(r.user) }, relay.ReasonMoved, d)
+}
+
 // EndAll ends all relayed sessions for this node's maintenance, spread over about d, and returns when none of them has
 // a connection to a mailbox server any more.
 func (s *Server) EndAll(d time.Duration) {

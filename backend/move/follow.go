@@ -136,7 +136,7 @@ func (t *Table) open(ctx context.Context, item store.Item[Record], th *thing, m 
 	switch {
 	case t.unknown(item) || has && !held && th.settled == 0 && r.Equal(is):
 		return // nothing is stored any more, or a move here was first
-	case has && !stays && !th.empty:
+	case has && !stays && !t.isEmpty(th, r):
 		m.Hold(item.Name, r)
 		if !t.end(ctx, item, th, m) {
 			return
@@ -151,9 +151,14 @@ func (t *Table) open(ctx context.Context, item store.Item[Record], th *thing, m 
 	}
 }
 
+// isEmpty says whether nobody is in whom a record concerns.
+func (t *Table) isEmpty(th *thing, r Record) bool {
+	return th.empty && (!t.opt.Partial || th.left == [2]string{r.At, r.To})
+}
+
 // end has everybody leave a thing, unless nobody is in. It returns false if the record changes before that is done.
 func (t *Table) end(ctx context.Context, item store.Item[Record], th *thing, m Member) bool {
-	if th.empty {
+	if t.isEmpty(th, item.Value) {
 		return true
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -165,7 +170,7 @@ func (t *Table) end(ctx context.Context, item store.Item[Record], th *thing, m M
 	err := m.End(ctx, item.Name)
 	t.note(func() {
 		th.stop = nil
-		th.empty = err == nil
+		th.empty, th.left = err == nil, [2]string{item.Value.At, item.Value.To}
 	})
 	return err == nil
 }

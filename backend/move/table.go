@@ -23,6 +23,8 @@ type Options struct {
 	// Optional says that a thing need not have a record: without one it is open at "", where something else decides.
 	// Such a record is not stored.
 	Optional bool
+	// Partial says that a move concerns only some of the people, who depend on both places: End lets the others stay.
+	Partial bool
 	// Members have to agree. Nil says that only this process lets people in: nobody is asked, and records never close.
 	Members *Members
 	Changed func()      // called after each change of a record; it may be nil
@@ -53,6 +55,7 @@ type thing struct {
 	used int           // by how many goroutines, which have the turn or wait for it
 
 	// The holder of the turn alone changes these, with the table's mutex.
+	left    [2]string // Partial: of the record for which that is so, its place and where it goes
 	empty   bool      // nobody is in, and nobody was let in since that was found
 	settled uint64    // the revision of the closing record that was acknowledged; 0 once that is over
 	since   time.Time // of that

@@ -33,6 +33,7 @@ type API struct {
 	Servers        Servers
 	Databases      Databases
 	Users          Users
+	Canaries       Canaries
 	Sessions       Sessions
 	Stats          Stats
 	Settings       Settings
@@ -72,6 +73,7 @@ func (a API) register(api huma.API, all bool) {
 	add(api, a.Servers, serverRoutes, all)
 	add(api, a.Databases, databaseRoutes, all)
 	add(api, a.Users, userRoutes, all)
+	add(api, a.Canaries, canaryRoutes, all)
 	add(api, a.Sessions, sessionRoutes, all)
 	add(api, a.Stats, statsRoutes, all)
 	add(api, a.Settings, settingRoutes, all)

@@ -45,10 +45,17 @@ func (changingMonitors) SetRepairing(context.Context, string, bool) (Change, err
 var went = Change{What: "x", Was: "before", Now: "after"}
 
 func (c *changing) api() API {
-	return API{Node: c, Servers: c, Databases: c, Users: c, Sessions: c, Settings: c, Penalties: c,
+	return API{Node: c, Servers: c, Databases: c, Users: c, Canaries: c, Sessions: c, Settings: c, Penalties: c,
 		Monitors: changingMonitors{}, Overrides: c, Components: c, Recovery: c, Maintenance: c, Log: c,
 		Store: c, Service: c, Cluster: c, Configurations: c}
 }
+
+func (c *changing) Canaries() []Canary { return nil }
+func (c *changing) StartCanary(context.Context, string, CanaryStart) (Change, error) {
+	return went, nil
+}
+func (c *changing) SetCanary(context.Context, string, float64) (Change, error) { return went, nil }
+func (c *changing) StopCanary(context.Context, string) (Change, error)         { return went, nil }
 
 func (c *changing) Blocked(server string) bool { return slices.Contains(c.blocked, server) }
 func (c *changing) Block(_ context.Context, server string, _ bool) ([]backend.MoveResult, error) {
@@ -155,6 +162,9 @@ func TestEachChangeHasOldAndNew(t *testing.T) {
 		"servers/{name}/pause":             general,
 		"users/{name}/move":                `"old":{"database of mbx1":"db1"},"new":{"database of mbx1":""}`,
 		"databases/{name}/move":            general,
+		"canaries/{name}/start":            general,
+		"canaries/{name}/set":              general,
+		"canaries/{name}/stop":             general,
 		"databases/{name}/resume":          `"old":{"Failed":true},"new":{"Failed":false}`,
 		"settings":                         `"old":{"banner":"Hi","hook_password":"*****","long":""},"new":{"banner":"Ho","hook_password":"*****","long":"a setting`,
 		"users/{name}/kick":                `"old":{"sessions":["0123456789abcdef of ann from 192.0.2.1:9 at mbx1",`,

@@ -112,7 +112,7 @@ Exit status:
 	root.SetVersionTemplate("portico {{.Version}}\n")
 	task(root, "now", "Sessions and users", newSession(), newStats(), newTop(), newLogCommand(),
 		newUser(), newPenalty())
-	task(root, "servers", "Mailbox servers and databases", newServer(), newDatabase())
+	task(root, "servers", "Mailbox servers and databases", newServer(), newDatabase(), newCanary())
 	task(root, "health", "Health and recovery", newHealth(), newProbe(), newOverride(), newRunbook(), newMaintenance(),
 		newComponent(), newService())
 	task(root, "run", "Running and configuration", newServe(node), newDemo(node), newCheck(node), newSettings(),

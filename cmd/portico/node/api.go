@@ -133,6 +133,7 @@ func (s *service) gatherer() exposition.Histograms {
 func (s *service) nouns() admin.API {
 	return admin.API{
 		Node: nodeAPI{s}, Servers: serversAPI{s}, Databases: databasesAPI{s}, Users: usersAPI{s},
+		Canaries: canariesAPI{s},
 		Sessions: sessionsAPI{s}, Stats: statsAPI{s}, Settings: settingsAPI{s}, Penalties: penaltiesAPI{s},
 		Monitors: monitorsAPI{s}, Probes: probesAPI{s}, Overrides: overridesAPI{s}, Components: componentsAPI{s},
 		Recovery: recoveryAPI{s}, Maintenance: maintenanceAPI{s}, Log: logAPI{s.protocol, s}, Store: storeAPI{s},

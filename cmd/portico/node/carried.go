@@ -85,6 +85,13 @@ func (c *carriedSessions) endUser(user string) {
 	c.clients.endUser(user)
 }
 
+// endUsers ends the sessions of those users of a database whom the change of a canary concerns, and returns when none
+// is left. Of earlier processes it ends all of the database.
+func (c *carriedSessions) endUsers(database string, concerned func(user string) bool) {
+	c.earlier.do(askEndDatabase, database)
+	c.clients.server.EndUsers(database, concerned, moveSpread)
+}
+
 // endAll ends all sessions for this node's maintenance, those of this process spread over about d, and returns when
 // none is left.
 func (c *carriedSessions) endAll(d time.Duration) {

@@ -43,6 +43,10 @@ var commandSamples = []struct{ command, args string }{
 	{"server policy", "mbx1 Unrestricted"},
 	{"server pause", "mbx1 --for 1m"},
 	{"server resume", "mbx1"},
+	{"canary start", "v2 --database db1 --server mbx2 --percent 5"},
+	{"canary status", ""},
+	{"canary set", "v2 --percent 10"},
+	{"canary stop", "v2"},
 	{"database status", ""},
 	{"database move", "db1 mbx2"},
 	{"database rebalance", ""},
@@ -116,7 +120,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
 	file := w.config(t, healthMailboxes)
-	w.replace(t, "db1: {copies: [mbx1]}", "db1: {copies: [mbx1, mbx2]}")
+	w.replace(t, "db1: {copies: [mbx1]}", "db1: {copies: [mbx1, mbx2], interchangeable: true}")
 	r := w.serve(t, file)
 	testkit.Eventually(t, "all probes have run",
 		func() bool { return r.monitors(t)["ImapCTPMonitor/db2"].AlertValue == "Healthy" })

@@ -143,14 +143,18 @@ func (m *mover) move(ctx context.Context, move moving) ([]backend.MoveResult, er
 func (m *mover) follow(ctx context.Context, mailbox *mailboxState) {
 	mailbox.active.Run(ctx, backend.FollowOptions{
 		End:     m.sessions.endDatabase,
-		EndUser: m.sessions.endUser,
-		Queues:  mailbox.signinQueues,
+		EndUser: m.sessions.endUser, EndUsers: m.sessions.endUsers,
+		Queues: mailbox.signinQueues,
 		Moved: func(database, from, to string, suspended bool) {
 			m.log.Warn().Str("database", database).Str("from", from).Str("to", to).Bool("suspended", suspended).
 				Msg("database moved by another writer of the store")
 		},
 		UserMoved: func(user, database string) {
 			m.log.Warn().Str("user", user).Str("to", database).Msg("user moved by another writer of the store")
+		},
+		CanaryChanged: func(now backend.Canary) {
+			m.log.Warn().Str("database", now.Database).Str("now", canaryWords(now)).
+				Msg("canary changed by another writer of the store")
 		},
 		Failed: m.log.reporter("cannot end all sessions after a move"),
 	})

@@ -248,6 +248,7 @@ func (s *service) listen() error {
 	}
 	listeners.serve(s.clients.server)
 	s.background.runOwned(listeners.keep)
+	s.background.runOwned(canariesAPI{s}.endCanaries)
 	return nil
 }
 

@@ -17,6 +17,10 @@ var (
 var failedCopies = prometheus.NewDesc("portico_database_copies_failed",
 	"Copies of databases whose mail could not be read, and that no probe has read since.", nil, nil)
 
+var canaryPercent = prometheus.NewDesc("portico_canary_percent",
+	"Users of a database, in percent, that a canary sends to its server; without those that it names.",
+	[]string{"canary"}, nil)
+
 // tierCollector shows the state of mailbox servers and databases.
 type tierCollector struct {
 	config  *configuration
@@ -29,6 +33,7 @@ func (c tierCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- signInsHeld
 	to <- suspended
 	to <- failedCopies
+	to <- canaryPercent
 }
 
 // Collect implements prometheus.Collector.
@@ -42,6 +47,9 @@ func (c tierCollector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(breakerOpen, prometheus.GaugeValue, one(open[server]), server)
 		to <- prometheus.MustNewConstMetric(signInsHeld, prometheus.GaugeValue,
 			float64(c.mailbox.signinQueues.State(server).Waiting), server)
+	}
+	for _, c := range c.mailbox.active.Canaries() {
+		to <- prometheus.MustNewConstMetric(canaryPercent, prometheus.GaugeValue, c.Percent, c.Name)
 	}
 	unread := 0
 	failed := make(map[string]bool)

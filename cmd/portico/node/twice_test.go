@@ -21,6 +21,9 @@ var repeated = []struct{ id, path, body, first, second string }{
 	{"set-server-policy", "servers/mbx2/policy", `{"policy":"Unrestricted"}`, `"was":"Blocked"`, ""},
 	{"pause-server", "servers/mbx1/pause", `{"seconds":60}`, `"was":"admitted"`, `"now":"held for 1m0s, 0 waiting"`},
 	{"pause-server", "servers/mbx1/pause", `{"seconds":0}`, `"was":"held for`, ""},
+	{"start-canary", "canaries/v2/start", `{"database":"db1","server":"mbx2","percent":5}`, `"was":"none"`, ""},
+	{"set-canary", "canaries/v2/set", `{"percent":10}`, `"now":"10 % of db1 on mbx2"`, ""},
+	{"stop-canary", "canaries/v2/stop", "", `"now":"none"`, ""},
 	{"move-database", "databases/db1/move", `{"server":"mbx2"}`, `"was":"mbx1"`, ""},
 	{"rebalance", "rebalance", "", `"from":"mbx2","to":"mbx1"`, `[]`},
 	{"resume-copy", "databases/db1/resume", `{"server":"mbx1"}`, `"was_failed":false`, `"was_failed":false`},
@@ -72,7 +75,8 @@ func TestChangesMayBeSentTwice(t *testing.T) {
 	site.serveMail(t)
 	file := site.write(t, "routing: hash\n")
 	site.replace(t, "mailbox_servers: {", fmt.Sprintf("mailbox_servers: {mbx2: {address: %q, tls: none}, ", first))
-	site.replace(t, "{db1: {copies: [mbx1]}}", "{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2, mbx1]}}")
+	site.replace(t, "{db1: {copies: [mbx1]}}",
+		"{db1: {copies: [mbx1, mbx2], interchangeable: true}, db2: {copies: [mbx2, mbx1]}}")
 	r := site.serve(t, file)
 	r.signIn(t)
 	missing := r.changes(t)
