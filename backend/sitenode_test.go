@@ -54,6 +54,7 @@ type siteNode struct {
 // siteProcess is a node that lets users in, without any servers behind it.
 type siteProcess struct {
 	siteNode
+	etcd    *etcdstore.Store
 	store   store.Store
 	member  *cluster.Member
 	manager *ActiveManager
@@ -107,10 +108,11 @@ func (p *siteProcess) run(ctx context.Context) {
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
+	p.etcd = shared
 	p.store = &siteStore{Store: shared, dies: p.Dies, trusts: p.Trusts}
 	var err error
 	p.member, err = cluster.Join(ctx, p.store, cluster.Node{Name: p.Name, Machine: p.Name},
-		cluster.Options{Leases: shared, Failed: late})
+		cluster.Options{Leases: shared, Fenced: p.File == "", Keep: shared.KeepAs, Failed: late})
 	if err != nil {
 		p.fail(err)
 	}
@@ -157,7 +159,11 @@ func (p *siteProcess) stop() {
 	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	if err := p.member.Leave(ctx); err != nil {
+	err := p.etcd.State().Err
+	if err == nil {
+		err = p.member.Leave(ctx)
+	}
+	if err != nil {
 		fmt.Println("note:", err)
 	}
 	os.Exit(0)

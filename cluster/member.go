@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,7 +17,12 @@ const retryTime = time.Second
 
 // Options of a member.
 type Options struct {
-	Leases Leases      // nil: nobody says who is present, and all nodes that have not ended count as present
+	Leases Leases // nil: nobody says who is present, and all nodes that have not ended count as present
+	// Fenced says that other nodes may expel this one. While the store is away it cannot know whether they have, so it
+	// does not start by the registration of the process before.
+	Fenced bool
+	// Keep keeps an entry of the store in this node's own copy of it, before Leave stores it. It may be nil.
+	Keep   func(key string, value []byte) error
 	Failed func(error) // told what cannot be read or stored; it may be nil
 }
 
@@ -42,7 +48,7 @@ type Member struct {
 // Join registers this process by self's name, which no other process may use at the same time but the one before on the
 // same machine. Nobody may be let in before that, and what nodes agree on must be read after it. The process that had
 // the name before must have ended, or hand over to this one. If the store is away, a registration of the same machine
-// that has not ended stands: whatever that process had agreed to is known here.
+// that has not ended stands, unless this node may have been fenced: whatever that process had agreed to is known here.
 func Join(ctx context.Context, s store.Store, self Node, o Options) (*Member, error) {
 	if err := checkName(self.Name); err != nil {
 		return nil, err
@@ -78,7 +84,7 @@ func (m *Member) join(ctx context.Context) error {
 	}
 	err = m.register(ctx, m.newBoot())
 	stands := before.Revision != 0 && before.Err == nil && before.Value.Machine == m.self.Machine &&
-		!before.Value.Stopped
+		!before.Value.Stopped && !m.opt.Fenced
 	if !errors.Is(err, store.ErrAway) || !stands {
 		return err
 	}
@@ -114,6 +120,12 @@ func (m *Member) Name() string { return m.self.Name }
 func (m *Member) Leave(ctx context.Context) error {
 	node := m.registered().Value
 	node.Stopped = true
+	if m.opt.Keep != nil { // others may not wait for this node any more though Leave fails
+		text, _ := json.Marshal(node) // strings and a time
+		if err := m.opt.Keep(nodesKey+m.self.Name, text); err != nil {
+			return err
+		}
+	}
 	return m.register(ctx, node)
 }
 

@@ -186,7 +186,8 @@ func TestRegistersAgain(t *testing.T) {
 	})
 }
 
-// A node that starts while the store is away goes on as registered, unless it had ended or was another machine.
+// A node that starts while the store is away goes on as registered, unless it had ended, was another machine, or may
+// have been fenced.
 func TestJoinsWhileAway(t *testing.T) {
 	for stored, stands := range map[string]bool{
 		`{"boot":"1","machine":"a"}`:                true,
@@ -201,6 +202,10 @@ func TestJoinsWhileAway(t *testing.T) {
 		m, err := Join(t.Context(), away{s}, Node{Name: "mx1", Machine: "a"}, Options{})
 		if stands && (err != nil || m.Boot() != "1") || !stands && !errors.Is(err, store.ErrAway) {
 			t.Errorf("%s: %v", stored, err)
+		}
+		_, err = Join(t.Context(), away{s}, Node{Name: "mx1", Machine: "a"}, Options{Fenced: true})
+		if !errors.Is(err, store.ErrAway) {
+			t.Errorf("%s, maybe fenced: %v", stored, err)
 		}
 		s.Close()
 	}

@@ -61,7 +61,8 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 	if m.etcd, err = etcdstore.Open(ctx, options.Etcd); err != nil {
 		return nil, fmt.Errorf("cluster.etcd: %w", err)
 	}
-	if err := m.join(ctx, local); err != nil {
+	fence := config.Cluster.Fence
+	if err := m.join(ctx, local, len(fence.Command) > 0 || fence.URL != ""); err != nil {
 		m.etcd.Close()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
@@ -69,14 +70,15 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 }
 
 // join registers this node. What the site has stored must be read after that.
-func (m *membership) join(ctx context.Context, local store.Store) error {
+func (m *membership) join(ctx context.Context, local store.Store, fenced bool) error {
 	s := sitestore.New(m.etcd, m.options, time.Now)
 	m.store = s.Store()
 	machine, err := s.Enter(ctx, local)
 	if err == nil {
 		m.self, err = cluster.Join(ctx, m.etcd, cluster.Node{Name: m.options.Name, Machine: machine,
 			Address: m.options.Advertise, Version: release.Version()},
-			cluster.Options{Leases: m.etcd, Failed: m.log.reporter("cluster")})
+			cluster.Options{Leases: m.etcd, Fenced: fenced, Keep: m.etcd.KeepAs,
+				Failed: m.log.reporter("cluster")})
 	}
 	return err
 }
@@ -202,7 +204,11 @@ func (m *membership) leave() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), etcdstore.DefaultTimeout)
 	defer cancel()
-	if err := m.self.Leave(ctx); err != nil {
+	err := m.etcd.State().Err
+	if err == nil {
+		err = m.self.Leave(ctx)
+	}
+	if err != nil {
 		m.log.Error().Err(err).Msg("the site waits for this node until it is back: it cannot say that it has stopped")
 	}
 }

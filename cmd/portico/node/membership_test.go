@@ -12,6 +12,7 @@ import (
 	"portico/backend/backendtest/testkit"
 	"portico/cluster"
 	"portico/cmd/portico/cli"
+	sitestore "portico/cmd/portico/site"
 	"portico/configs/store"
 )
 
@@ -89,6 +90,15 @@ func TestClusterMoves(t *testing.T) {
 	testkit.Eventually(t, "the setting is in force everywhere", func() bool {
 		return c.nodes[2].current().config.Settings.MaxConnectionsPerUser == 7
 	})
+	c.nodes[2].signals <- syscall.SIGTERM
+	c.nodes[2].stopped(t)
+	known, err := sitestore.Known(t.Context(), c.nodes[2].current().config.DataDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := cluster.Registered(t.Context(), known); err != nil || len(all) != 3 || !all[2].Value.Stopped {
+		t.Errorf("a start without etcd would have %+v, %v", all, err)
+	}
 }
 
 // A node that is gone without a word stops moves that an operator orders, until it is removed or back. Lists are over

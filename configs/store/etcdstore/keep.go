@@ -104,6 +104,16 @@ func (s *Store) own(ctx context.Context) error {
 	}
 }
 
+// KeepAs has the file say from now on that an entry has a value, whatever etcd says: this process is about to store
+// that, and may not hear whether it has.
+func (s *Store) KeepAs(key string, value []byte) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.keptAs = &store.Entry{Key: key, Value: value, Revision: s.upTo()}
+	s.kept = false
+	return s.keep(nil, s.upTo())
+}
+
 // keep writes to the file what will be known after changes. If that fails, there is no file any more; if it cannot be
 // removed either, the error says so.
 func (s *Store) keep(changes []store.Change, revision uint64) error {
@@ -130,6 +140,9 @@ func (s *Store) keep(changes []store.Change, revision uint64) error {
 		} else {
 			entries[c.Key] = c.Entry
 		}
+	}
+	if s.keptAs != nil {
+		entries[s.keptAs.Key] = *s.keptAs
 	}
 	known := store.Known{Identity: fmt.Sprintf(identity, s.clusterID()), Revision: revision}
 	for key, e := range entries {

@@ -57,6 +57,26 @@ func TestStartsWhileAway(t *testing.T) {
 	}
 }
 
+// What a process is about to store stays in the file, whatever etcd says.
+func TestKeepAs(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, endpoints := startEtcd(t, 1)
+	file := filepath.Join(t.TempDir(), "site")
+	s, failed := keeps(t, endpoints, file)
+	a := set(t, s, "a", 0, "1")
+	wantErr(t, s.KeepAs("a", []byte("9")), nil)
+	for n := range 2 {
+		known, err := store.ReadKnown(file)
+		if err != nil || len(known.Entries) != 1+n || string(known.Entries[0].Value) != "9" || failed.Load() > 0 {
+			t.Errorf("%+v, %v", known, err)
+		}
+		if n == 0 {
+			set(t, s, "a", a, "2")
+			set(t, s, "b", 0, "1")
+		}
+	}
+}
+
 // Another etcd than the one that the process before knew is noticed at the start, and a damaged file is not used.
 func TestKnownOfAnother(t *testing.T) {
 	testkit.NoLeaks(t)

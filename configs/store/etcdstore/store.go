@@ -67,8 +67,10 @@ type Store struct {
 	client  *clientv3.Client
 	prefix  string
 	timeout time.Duration
-	kept    bool // the file is as it should be; guarded by applying
-	loaded  bool // all entries were read, and not only those of the file; only the goroutine that follows uses it
+	keptAs  *store.Entry // see KeepAs; guarded by applying
+	kept    bool         // the file is as it should be; guarded by applying
+	// loaded says that all entries were read, and not only those of the file; only the goroutine that follows uses it.
+	loaded  bool
 	seen    *store.Replica
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
