@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portico/backend/backendtest/testkit"
+	"portico/cluster"
 	"portico/configs/store"
 	"portico/configs/store/etcdstore"
 )
@@ -119,5 +120,44 @@ func TestClusterThereAndBack(t *testing.T) {
 	}
 	if len(after) != len(before) {
 		t.Errorf("%q became %q", before, after)
+	}
+}
+
+// The set of databases that users are spread over is the site's, and changes while no node runs.
+func TestPinInCluster(t *testing.T) {
+	etcd := testkit.Etcd(t)
+	file, data := clusterNode(t, etcd, "mx1")
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, append(text, "routing: hash\n"...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	entriesIn(t, data, map[string]string{"routing/hash/databases": `["db0"]`})
+	site, err := etcdstore.Open(t.Context(), etcdstore.Options{Endpoints: []string{"http://" + etcd},
+		Prefix: "/portico"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer site.Close()
+	self, err := cluster.Join(t.Context(), site, cluster.Node{Name: "mx2"}, cluster.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := command("database", "pin", "--config", file); status != StatusFailed ||
+		!strings.Contains(errs, "mx2") {
+		t.Errorf("while a node runs: %d, %s", status, errs)
+	}
+	if err := self.Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{"pin", "pinned"} {
+		if status, out, errs := command("database", words, "--config", file); status != StatusFine {
+			t.Errorf("%s: %d, %s%s", words, status, out, errs)
+		}
+	}
+	if got := entriesIn(t, data, nil)["routing/hash/databases"]; got != `["db0"]` {
+		t.Errorf("data_dir has %s", got)
 	}
 }

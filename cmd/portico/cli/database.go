@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"portico/backend"
+	"portico/cluster"
 	"portico/cmd/portico/datadir"
+	"portico/cmd/portico/site"
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
@@ -31,7 +33,7 @@ func newDatabasePin() *cobra.Command {
 over in data_dir. It does not start with a different set, because users whose
 database changes would find an empty mailbox. This command replaces that set
 with the databases in the configuration file. Move the mail first. Portico must
-not be running.`,
+not be running; of a site, which keeps the set in etcd, on no node.`,
 		Args: cobra.NoArgs,
 	}
 	file, output := configFlag(cmd), outputFlags(cmd)
@@ -44,7 +46,7 @@ not be running.`,
 			return fmt.Errorf("%s has routing: %s; only routing: %s pins databases", *file, config.Routing,
 				configs.RoutingHash)
 		}
-		s, err := datadir.Open(config, *file)
+		s, err := openToPin(cmd.Context(), config, *file)
 		if err != nil {
 			return err
 		}
@@ -99,11 +101,39 @@ read.`,
 	return cmd
 }
 
+// openToPin opens the store that has the pinned set, which no running Portico may use.
+func openToPin(ctx context.Context, config *configs.Config, file string) (store.Store, error) {
+	if !config.Cluster.Enabled() {
+		return datadir.Open(config, file)
+	}
+	s, err := site.Open(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := cluster.Registered(ctx, s)
+	for _, node := range nodes {
+		if !node.Value.Stopped {
+			err = errors.Join(err, fmt.Errorf("node %s has not stopped: stop Portico on all nodes first", node.Name))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
 // pinnedIn reads the pinned set. It does not create a store.
 func pinnedIn(ctx context.Context, config *configs.Config, file string) ([]string, error) {
-	s, err := store.ReadOnly(config.DataDir)
+	var s store.Store
+	var err error
+	if config.Cluster.Enabled() {
+		s, err = site.Open(ctx, config)
+	} else {
+		s, err = store.ReadOnly(config.DataDir)
+		err = datadir.Error(err, config, file)
+	}
 	if err != nil {
-		return nil, datadir.Error(err, config, file)
+		return nil, err
 	}
 	names, err := backend.PinnedDatabases(ctx, s)
 	return names, errors.Join(err, s.Close())

@@ -4,6 +4,7 @@ package site
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"os"
@@ -39,6 +40,19 @@ func NewOptions(config *configs.Config) (o Options, err error) {
 	o.Secret = secret.Value(text)
 	o.Etcd, err = etcdOptions(of.Etcd)
 	return o, err
+}
+
+// Open opens the store of a site as it is in etcd, without opening what is sealed.
+func Open(ctx context.Context, config *configs.Config) (*etcdstore.Store, error) {
+	o, err := NewOptions(config)
+	if err != nil {
+		return nil, err
+	}
+	s, err := etcdstore.Open(ctx, o.Etcd)
+	if err != nil {
+		return nil, fmt.Errorf("cluster.etcd: %w", err)
+	}
+	return s, nil
 }
 
 // etcdOptions returns where the site's etcd is, and by what it lets this node in.
