@@ -26,7 +26,7 @@ type SettingState struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`          // in force
 	Was    string `json:"was,omitempty"`  // before a change, if that was something else
-	Source string `json:"source"`         // where it comes from: default, file, or stored by a change at run time
+	Source string `json:"source"`         // where it comes from: default, file, or a change at run time: stored, or site where nodes share it
 	File   string `json:"file,omitempty"` // what the file says, if that is something else
 }
 

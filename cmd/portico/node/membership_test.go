@@ -90,6 +90,10 @@ func TestClusterMoves(t *testing.T) {
 	testkit.Eventually(t, "the setting is in force everywhere", func() bool {
 		return c.nodes[2].current().config.Settings.MaxConnectionsPerUser == 7
 	})
+	got := c.nodes[2].asks(t, cli.StatusFine, "settings", "get", "max_connections_per_user", "-o", "json")
+	if !strings.Contains(got, `"source": "site"`) {
+		t.Error(got)
+	}
 	c.nodes[2].signals <- syscall.SIGTERM
 	c.nodes[2].stopped(t)
 	known, err := sitestore.Known(t.Context(), c.nodes[2].current().config.DataDir)

@@ -103,6 +103,9 @@ func settingStates(inFile, inForce configs.Settings, stored map[string]string) [
 func (c settingsAPI) settingStates(current *inForce, stored map[string]string) []admin.SettingState {
 	states := settingStates(current.fromFile.Settings, current.config.Settings, stored)
 	for i := range states {
+		if states[i].Source == "stored" && c.s.cluster != nil {
+			states[i].Source = "site"
+		}
 		if states[i].Name == "log_file_location" {
 			states[i].Value = protocolSettings(current.config).Files.Location
 		}
