@@ -26,6 +26,8 @@ type Alert struct {
 	// it has ended since monitors are Disabled or Repairing, not since all is well
 	Unwatched bool     `json:"unwatched,omitempty"`
 	Tried     []string `json:"tried,omitempty"` // what recovery has done about it, a line for each step
+	// the node that has opened it; Alertmanager knows the alert by that, whichever node repeats or ends it
+	Node string `json:"node,omitempty"`
 	// nodes whose monitors keep it open, in the order in which they have found it; it ends when none is left
 	Holders []string `json:"holders,omitempty"`
 	// nobody has to do anything: it is over, and this is what was done

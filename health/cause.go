@@ -58,7 +58,7 @@ func (e *Escalator) joinAlert(m MonitorState, fault string, all []MonitorState, 
 	}
 	if a == nil {
 		a = &Alert{Cause: p.name, Dependency: p.dependency, Mailbox: p.server, Since: now,
-			Error: errorOf(m, fault), Faults: []string{fault}}
+			Error: errorOf(m, fault), Faults: []string{fault}, Node: e.opt.Node}
 		e.open[p.name] = a
 	}
 	if slices.Contains(a.Monitors, m.ID()) {

@@ -86,8 +86,10 @@ func TestAlertOfSeveralWritersIsSentOnce(t *testing.T) {
 			t.Errorf("sent was %q", es.sent)
 		}
 		es.sent = nil
+		by := all[0].Open()[0].Node
 		for i, e := range all {
-			if open := e.Open(); len(open) != 1 || open[0].Cause != "Networking of mbx1" {
+			if open := e.Open(); len(open) != 1 || open[0].Cause != "Networking of mbx1" || open[0].Node != by ||
+				!strings.HasPrefix(by, "writer ") {
 				t.Errorf("writer %d shows %+v", i, open)
 			}
 		}

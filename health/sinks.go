@@ -2,6 +2,7 @@ package health
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -45,7 +46,8 @@ func (m *Alertmanager) Send(ctx context.Context, a Alert) error {
 		"labels": map[string]string{
 			"alertname": "PorticoHealth", "severity": a.Severity(), "cause": a.Cause,
 			"dependency": string(a.Dependency), "mailbox_server": a.Mailbox,
-			"instance": m.Node, "fault": a.fault(), // another fault is another alert there, so that it is told
+			"instance": cmp.Or(a.Node, m.Node),
+			"fault":    a.fault(), // another fault is another alert there, so that it is told
 		},
 		"annotations": map[string]string{"summary": a.Subject(), "description": a.Message(),
 			"monitors": strings.Join(a.Monitors, ", ")},

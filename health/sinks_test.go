@@ -173,8 +173,9 @@ func TestSinks(t *testing.T) {
 		got[0]["endsAt"] != nil {
 		t.Errorf("sent %v", got)
 	}
-	a.Ended = time.Unix(1e9+60, 0)
-	if err := am.Send(t.Context(), a); err != nil || got[0]["endsAt"] != "2001-09-09T01:47:40Z" {
+	a.Ended, a.Node = time.Unix(1e9+60, 0), "mx2" // which has opened it
+	if err := am.Send(t.Context(), a); err != nil || got[0]["endsAt"] != "2001-09-09T01:47:40Z" ||
+		got[0]["labels"].(map[string]any)["instance"] != "mx2" {
 		t.Errorf("sent %v, %v", got, err)
 	}
 	status = http.StatusTeapot
