@@ -18,8 +18,8 @@ type Site struct {
 	Leads func() bool
 	// Resign has another node look after them. It must not block.
 	Resign func()
-	// Against names the nodes that see the target of an unhealthy monitor working, unless most of those that look at
-	// it see it failing.
+	// Against names the nodes that do not see the target of an unhealthy monitor failing, unless most of those that
+	// look at it do.
 	Against func(m health.MonitorState) (nodes []string)
 }
 

@@ -120,6 +120,6 @@ func (r *Responders) disputes(ctx context.Context, s snapshot) map[string]bool {
 
 // alone is the message about a server that fails for this node alone.
 func (r *Responders) alone(server string, against []string) string {
-	return fmt.Sprintf("%s fails for %s alone, and works for %s: the network of %s may be at fault, and another node "+
+	return fmt.Sprintf("%s fails for %s, and not for %s: the network of %s may be at fault, and another node "+
 		"decides", server, r.owner.Node, strings.Join(against, ", "), r.owner.Node)
 }

@@ -108,7 +108,7 @@ func TestLeaderAlone(t *testing.T) {
 	if w.resigned == 0 {
 		t.Error("it has not resigned")
 	}
-	const why = "mbx1: mbx1 fails for mx1 alone, and works for mx2, mx3: the network of mx1 may be at fault, and " +
+	const why = "mbx1: mbx1 fails for mx1, and not for mx2, mx3: the network of mx1 may be at fault, and " +
 		"another node decides"
 	if got := w.skipped(); got != why {
 		t.Errorf("the log says %s", got)

@@ -105,6 +105,7 @@ func TestStoppedLeader(t *testing.T) {
 			if got := w.rung(); got < rung {
 				t.Errorf("stopped at %d, the ladder has gone back from step %d to %d", stop, rung, got)
 			}
+			w.each = other.each
 			w.pass(10 * time.Minute)
 			all := slices.Concat(w.did, other.did)
 			if n := count(c.step, w, other); n > most || len(all) == 0 || c.sound != nil && all[0] != c.step {

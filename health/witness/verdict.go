@@ -22,11 +22,15 @@ type sight struct {
 }
 
 // sights are what the present nodes that look at a monitor's target see, but for this one, from the best to the worst.
-// Those that do not know are left out. The caller holds mu.
-func (w *Witness) sights(m health.MonitorState) (all []sight) {
-	for _, node := range w.present {
+// Those that do not tell are left out; waiting are those of them that will know soon. The caller holds mu.
+func (w *Witness) sights(m health.MonitorState, present []string) (all []sight, waiting []string) {
+	for _, node := range present {
 		said := w.said[node]
-		if node == w.opt.Node || said == nil {
+		if node == w.opt.Node {
+			continue
+		}
+		if said == nil { // it has just started
+			waiting = append(waiting, node)
 			continue
 		}
 		if !isCheck(m) && !slices.Contains(w.views.lookers(m.Target, said.view, said.Nodes), node) {
@@ -37,25 +41,30 @@ func (w *Witness) sights(m health.MonitorState) (all []sight) {
 		if !named {
 			value = health.Healthy
 		}
+		if named && f.Value == health.UnInitialized.String() && !isCheck(m) { // a check may have nothing to look at
+			waiting = append(waiting, node)
+		}
 		if named && !fails || !named && said.More > 0 {
 			continue
 		}
 		all = append(all, sight{node, value, f})
 	}
 	slices.SortStableFunc(all, func(a, b sight) int { return cmp.Compare(a.value, b.value) })
-	return all
+	return all, waiting
 }
 
-// Against names the nodes that see the target of an unhealthy monitor working, unless most of the nodes that look at it
-// see it failing.
+// Against names the nodes that do not see the target of an unhealthy monitor failing, unless most of the nodes that
+// look at it do.
 func (w *Witness) Against(m health.MonitorState) (nodes []string) {
+	present := w.opt.Present() // one may have come since the last look
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fail := 0
 	if !m.Elsewhere {
 		fail = 1
 	}
-	for _, s := range w.sights(m) {
+	all, nodes := w.sights(m, present)
+	for _, s := range all {
 		if s.value == health.Healthy {
 			nodes = append(nodes, s.node)
 		} else {
@@ -65,6 +74,7 @@ func (w *Witness) Against(m health.MonitorState) (nodes []string) {
 	if fail > len(nodes) {
 		return nil
 	}
+	slices.Sort(nodes)
 	return nodes
 }
 
@@ -76,7 +86,7 @@ func (w *Witness) reports(all []health.MonitorState, now time.Time) map[string]h
 		if !m.Elsewhere {
 			continue
 		}
-		sights := w.sights(m)
+		sights, _ := w.sights(m, w.present)
 		if len(sights) == 0 {
 			continue
 		}

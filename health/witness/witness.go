@@ -159,9 +159,6 @@ func (w *Witness) follow() (changed bool, news map[string]bool) {
 	before := w.said
 	w.said, news = make(map[string]*statement, len(items)), make(map[string]bool)
 	for _, item := range items {
-		if !slices.Contains(present, item.Name) {
-			continue
-		}
 		s := &statement{seen: item.Value, view: viewOf(item.Value.Nodes), byMonitor: make(map[string]fault)}
 		for _, f := range item.Value.Faults {
 			s.byMonitor[f.Monitor] = f

@@ -399,6 +399,46 @@ func TestLookers(t *testing.T) {
 	}
 }
 
+// Nodes that have just started are waited for. Those whose monitor is off are not, nor those without users to count.
+func TestWhoIsWaitedFor(t *testing.T) {
+	kept := store.Memory()
+	defer kept.Close()
+	nodes := []string{"mx1", "mx2", "mx3"}
+	m := func(name string) health.MonitorState {
+		return health.MonitorState{Value: health.Unhealthy, Monitor: health.Monitor{
+			HealthSet: catalogue.Of(name).Set, Name: name, Target: "mbx1"}}
+	}
+	direct, check := m(catalogue.ImapSelfTestMonitor), m(catalogue.ProxyConnectionsFailedGt20PercentMonitor)
+	for value, want := range map[health.AlertValue]string{health.UnInitialized: "[mx2 mx3]", health.Disabled: "[mx3]",
+		health.Unhealthy: "[]", health.Healthy: "[mx2 mx3]"} {
+		said := seen{Nodes: nodes}
+		if value != health.Healthy {
+			for _, of := range []health.MonitorState{direct, check} {
+				said.Faults = append(said.Faults, fault{Monitor: of.ID(), Value: value.String()})
+			}
+		}
+		if err := store.SetOf[seen](kept, storedSeen).Replace(t.Context(), "mx2", said); err != nil {
+			t.Fatal(err)
+		}
+		present := []string{"mx1"}
+		w, err := Open(t.Context(), Options{Store: kept, Node: "mx1", Present: func() []string { return present }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.follow()
+		if got := w.Against(direct); got != nil {
+			t.Errorf("alone: against it are %s", got)
+		}
+		present = nodes // and nobody has looked since
+		if got := fmt.Sprint(w.Against(direct)); got != want {
+			t.Errorf("%v: against it are %s", value, got)
+		}
+		if got := w.Against(check); value == health.UnInitialized && slices.Contains(got, "mx2") {
+			t.Errorf("of a check, %v: against it are %s", value, got)
+		}
+	}
+}
+
 // What a node says is bounded. What has no place is not taken for working.
 func TestSeenIsBounded(t *testing.T) {
 	var all []health.MonitorState
@@ -425,6 +465,7 @@ func TestSeenIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.follow()
 	for _, i := range []int{0, maxFaults} {
 		if against := w.Against(all[i]); len(against) > 0 {
 			t.Errorf("against %s are %q", all[i].ID(), against)

@@ -33,6 +33,8 @@ type monitoring struct {
 	config  *configuration
 	log     *nodeLog
 	store   *nodeStore
+	cluster *membership   // nil for a node alone
+	shared  *sharedHealth // nil for a node alone
 	mailbox *mailboxState
 	clients *clientSide
 	// sessions count for the mailbox servers that serve them
@@ -51,6 +53,9 @@ func (m *monitoring) start(metrics prometheus.Registerer,
 	m.copies.active, m.copies.log = m.mailbox.active, m.log
 	m.engine = health.NewEngine(health.Options{Changed: m.monitorChanged, Saved: flapping, Save: save,
 		Failed: m.log.reporter("flapping of monitors")})
+	if m.shared, err = shareHealth(m.cluster, m.engine, m.plan, metrics); err != nil {
+		return fmt.Errorf("health of the site: %w", err)
+	}
 	m.mailbox.circuitBreakers.OnFailure(func(server string) { m.engine.HurryAll(catalogue.ScopeServer, server) })
 	if err := m.openOverrides(); err != nil {
 		return err
@@ -69,6 +74,7 @@ func (m *monitoring) start(metrics prometheus.Registerer,
 func (m *monitoring) run(b *background) {
 	m.ctx, m.stop = context.WithCancel(b.ctx)
 	b.group.Go(func() { m.engine.Run(m.ctx) })
+	m.shared.run(m.ctx, b)
 }
 
 // end ends the probes.
@@ -117,6 +123,7 @@ func (m *monitoring) plan() {
 	defer m.planning.Unlock()
 	plan := m.configured(m.config.current()).With(m.overrides.InForce(), time.Now(), release.Version())
 	m.maintenance.SwitchOff(plan)
+	m.shared.spread(plan)
 	m.engine.Use(plan)
 	m.repairing.Apply()
 }

@@ -51,9 +51,10 @@ func (r *recovering) start() (err error) {
 	active := r.mailbox.active
 	r.responders, err = recovery.New(context.Background(), recovery.Options{
 		Monitors: r.monitors, Off: r.offFor, Active: r.mailbox.activeOn, Verify: r.monitoring.verify,
-		Actors: r.actors(), Node: r.config.node(), Store: r.mailbox.site, Recorded: r.record,
-		Failed: r.log.reporter("recovery"),
-		Helped: r.helped, Follow: r.monitoring.engine.Follow, Standby: r.standby,
+		Actors: r.actors(), Site: r.monitoring.shared.recovery(), Node: r.config.node(), Store: r.mailbox.site,
+		Recorded: r.record,
+		Failed:   r.log.reporter("recovery"),
+		Helped:   r.helped, Follow: r.monitoring.engine.Follow, Standby: r.standby,
 		Blocked: func(server string) bool { return slices.Contains(active.BlockedBy(server), byHealth) },
 		InUse:   func(server string) bool { return len(r.mailbox.activeDatabases(server)) > 0 },
 		Users: func(server string) (well, mixed bool) {

@@ -192,7 +192,7 @@ func (s *service) putFirstInForce() error {
 func (s *service) startHealth() error {
 	s.components = &componentStates{config: s.config, log: s.log, clients: s.clients}
 	s.monitoring = &monitoring{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, clients: s.clients,
-		sessions: s.sessions}
+		sessions: s.sessions, cluster: s.cluster}
 	s.alerts = &alerting{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, components: s.components,
 		monitoring: s.monitoring, background: s.background,
 		nodes: s.nodeNames, bundle: s.bundle}

@@ -1,0 +1,63 @@
+package node
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portico/cluster"
+	"portico/health"
+	"portico/health/recovery"
+	"portico/health/witness"
+)
+
+// sharedHealth is how this node shares health with the others of its site: which node looks after mailbox servers, and
+// which look at what. It is nil for a node alone. It is safe for concurrent use.
+type sharedHealth struct {
+	leader  *cluster.Leader
+	witness *witness.Witness
+}
+
+// shareHealth joins the nodes of the site in that. changed is called when this node looks at other targets than before.
+func shareHealth(m *membership, engine *health.Engine, changed func(), metrics prometheus.Registerer) (*sharedHealth,
+	error) {
+	if m == nil {
+		return nil, nil
+	}
+	seen, err := witness.Open(context.Background(), witness.Options{
+		Store: m.store, Node: m.self.Name(), Present: m.present, Monitors: engine.Monitors, Report: engine.Report,
+		Hurry: engine.Hurry, Changed: changed, Failed: m.log.reporter("health of the site"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &sharedHealth{cluster.NewLeader(m.etcd, m.etcd, m.self.Name(), m.log.reporter("election of a leader")), seen}
+	return s, metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "portico_cluster_leader",
+		Help: "Whether this node is the one that looks after the mailbox servers of its site: 1 or 0.",
+	}, func() float64 { return oneIf(s.leader.Leads()) }))
+}
+
+// run takes part until ctx ends.
+func (s *sharedHealth) run(ctx context.Context, b *background) {
+	if s == nil {
+		return
+	}
+	b.group.Go(func() { s.leader.Run(ctx) })
+	b.group.Go(func() { s.witness.Run(ctx) })
+}
+
+// spread leaves probes to the other nodes that look at their targets.
+func (s *sharedHealth) spread(plan health.Plan) {
+	if s != nil {
+		plan.LeaveTo(s.witness.Looks)
+	}
+}
+
+// recovery is what recovery needs of the site, nil for a node alone.
+func (s *sharedHealth) recovery() *recovery.Site {
+	if s == nil {
+		return nil
+	}
+	return &recovery.Site{Leads: s.leader.Leads, Resign: s.leader.Resign, Against: s.witness.Against}
+}
