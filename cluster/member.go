@@ -143,6 +143,7 @@ func (m *Member) register(ctx context.Context, node Node) error {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.own = item
+			m.tell()
 			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) || !wait(ctx, retryTime) {

@@ -75,14 +75,19 @@ func (m *Member) look() {
 		still[item.Name] = now
 	}
 	if changed || len(still) != len(m.since) {
-		for told := range m.moved {
-			select {
-			case told <- struct{}{}:
-			default:
-			}
-		}
+		m.tell()
 	}
 	m.since = still
+}
+
+// tell says that who is registered or present has changed. The caller holds mu.
+func (m *Member) tell() {
+	for told := range m.moved {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // isPresent says whether a node counts as present. The caller holds mu.

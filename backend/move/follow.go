@@ -26,6 +26,10 @@ func (t *Table) Run(ctx context.Context, m Member) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { t.records.Run(ctx) })
+	var registered <-chan struct{}
+	if t.opt.Members != nil {
+		registered = t.opt.Members.self.Changed(ctx)
+	}
 	for {
 		for _, name := range t.due() {
 			group.Go(func() { t.follow(ctx, name, m) })
@@ -34,6 +38,8 @@ func (t *Table) Run(ctx context.Context, m Member) {
 		case <-ctx.Done():
 			return
 		case <-t.behind:
+		case <-registered: // again, maybe
+			t.Wake()
 		}
 	}
 }
@@ -68,10 +74,15 @@ func (t *Table) differs(item store.Item[Record], th *thing) bool {
 		return false
 	}
 	if item.Value.Phase == Closing {
-		return th.settled != item.Revision || time.Since(th.since) >= t.abandon
+		return !t.isSettled(item, th) || time.Since(th.since) >= t.abandon
 	}
 	is, held, has := t.opt.State(item.Name)
 	return th.settled != 0 || held || has && !item.Value.Equal(is)
+}
+
+// isSettled says whether this member has acknowledged a record that closes, as it is registered now.
+func (t *Table) isSettled(item store.Item[Record], th *thing) bool {
+	return t.opt.Members != nil && th.settled == item.Revision && th.boot == t.opt.Members.self.Boot()
 }
 
 // unknown says that nothing is stored of a thing, so that nothing is known of where it should be open.
@@ -107,7 +118,7 @@ func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m
 	if members == nil || item.Value.By == members.self.Name() { // by an earlier process, or by a move that has failed
 		return t.undo(ctx, item)
 	}
-	if th.settled == item.Revision {
+	if t.isSettled(item, th) {
 		if time.Since(th.since) < t.abandon {
 			return nil
 		}
@@ -120,10 +131,11 @@ func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m
 		return nil
 	}
 	key := t.prefix + item.Name
-	if err := members.acknowledge(ctx, key, item.Revision); err != nil {
+	boot, err := members.acknowledge(ctx, key, item.Revision)
+	if err != nil {
 		return fmt.Errorf("acknowledge that %s closes: %w", key, err)
 	}
-	t.note(func() { th.settled, th.since = item.Revision, time.Now() })
+	t.note(func() { th.settled, th.boot, th.since = item.Revision, boot, time.Now() })
 	time.AfterFunc(t.abandon, func() { t.wake(item.Name) })
 	return nil
 }

@@ -46,8 +46,9 @@ func (m *Members) Absent() []cluster.NodeState {
 	return m.self.Absent()
 }
 
-// acknowledge stores that this member has nobody in, because of a record at a revision.
-func (m *Members) acknowledge(ctx context.Context, key string, revision uint64) error {
+// acknowledge stores that this member has nobody in, because of a record at a revision. It returns the boot by which it
+// is registered.
+func (m *Members) acknowledge(ctx context.Context, key string, revision uint64) (boot string, err error) {
 	boot, registered := m.self.While()
 	text, _ := json.Marshal(acknowledgement{boot, revision}) // a string and a number
 	at := acksKey + key + "/" + m.self.Name()
@@ -55,7 +56,7 @@ func (m *Members) acknowledge(ctx context.Context, key string, revision uint64) 
 	if err == nil || errors.Is(err, store.ErrNotFound) {
 		_, err = registered.CompareAndSet(ctx, at, before.Revision, text)
 	}
-	return err
+	return boot, err
 }
 
 // forget removes this member's acknowledgement of a record, once it is of no use. If that fails, the next one replaces

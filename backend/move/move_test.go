@@ -258,7 +258,7 @@ func TestAcknowledgementsOfEarlierLives(t *testing.T) {
 				t.Fatalf("with %+v it has moved: %v", ack, <-moved)
 			}
 		}
-		if err := NewMembers(s, second).acknowledge(t.Context(), "active/db1", closing.Revision); err != nil {
+		if _, err := NewMembers(s, second).acknowledge(t.Context(), "active/db1", closing.Revision); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-moved; err != nil {
@@ -266,6 +266,39 @@ func TestAcknowledgementsOfEarlierLives(t *testing.T) {
 		}
 		p.cancel()
 		p.site.group.Wait()
+	})
+}
+
+// A member that registers again while a thing closes acknowledges again, at once.
+func TestAcknowledgesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		stored(t, s, "active/db1", OpenAt("mbx1"))
+		p, q := alone(t, s, "mx1"), alone(t, s, "mx2")
+		late := joined(t, s, "mx3", nil) // it does not acknowledge
+		moved := make(chan error, 1)
+		go func() { moved <- p.tryMove(t.Context(), "db1", "mbx2") }()
+		synctest.Wait()
+		e, err := s.Get(t.Context(), nodesKey+"mx2")
+		if err == nil {
+			err = s.Delete(t.Context(), e.Key, e.Revision)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := late.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-moved; err != nil || time.Since(start) > 10*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		p.cancel()
+		q.cancel()
+		p.site.group.Wait()
+		q.site.group.Wait()
 	})
 }
 

@@ -58,6 +58,7 @@ type thing struct {
 	left    [2]string // Partial: of the record for which that is so, its place and where it goes
 	empty   bool      // nobody is in, and nobody was let in since that was found
 	settled uint64    // the revision of the closing record that was acknowledged; 0 once that is over
+	boot    string    // of the registration by which it was
 	since   time.Time // of that
 
 	following bool   // Run follows it just now
