@@ -130,7 +130,7 @@ func TestSessionsResumeElsewhere(t *testing.T) {
 	config, client := testkit.TLS(t)
 	began := time.Now()
 	synctest.Test(t, func(t *testing.T) {
-		shift := began.Sub(time.Now()) // the certificate is of today
+		shift := time.Until(began) // the certificate is of today
 		clock := func() time.Time { return time.Now().Add(shift) }
 		s := store.Memory()
 		defer s.Close()
