@@ -62,6 +62,7 @@ func (c clusterAPI) Cluster(context.Context) (admin.ClusterState, error) {
 			Since: c.s.began, Started: c.s.began, Version: release.Version()})
 		return state, nil
 	}
+	state.Leader = m.leader.Name()
 	etcd := m.etcd.State()
 	state.Etcd = &admin.EtcdState{Endpoints: m.options.Etcd.Endpoints, Prefix: m.options.Etcd.Prefix,
 		Follows: etcd.Err == nil, Since: etcd.Since}

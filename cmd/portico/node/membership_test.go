@@ -122,6 +122,9 @@ func TestNodesOfACluster(t *testing.T) {
 	testkit.Eventually(t, "it is absent", func() bool {
 		return slices.Contains(strings.Fields(here.asks(t, cli.StatusBad, "cluster", "status")), "absent")
 	})
+	testkit.Eventually(t, "there is a leader", func() bool {
+		return slices.Contains(strings.Fields(here.asks(t, cli.StatusFine, "node", "list")), "yes")
+	})
 	if got := here.asks(t, cli.StatusFailed, "database", "move", "db1", "mbx2"); !strings.Contains(got,
 		"mx3 is absent since") {
 		t.Error(got)

@@ -18,7 +18,7 @@ import (
 // a node alone.
 type sharing struct {
 	self    *cluster.Member
-	leads   func() bool // whether this node is the site's leader; nil if there is none
+	leads   func() bool // whether this node is the site's leader
 	store   store.Store // of the site
 	clients *clientSide
 	mailbox *mailboxState
@@ -29,7 +29,8 @@ func newSharing(site *membership, clients *clientSide, mailbox *mailboxState) *s
 	if site == nil {
 		return nil
 	}
-	return &sharing{self: site.self, store: site.store, clients: clients, mailbox: mailbox, log: site.log}
+	return &sharing{self: site.self, leads: site.leader.Leads, store: site.store, clients: clients, mailbox: mailbox,
+		log: site.log}
 }
 
 // ticketsKey is where the site's store has the keys of session tickets.

@@ -31,7 +31,7 @@ func shareHealth(m *membership, engine *health.Engine, changed func(), metrics p
 	if err != nil {
 		return nil, err
 	}
-	s := &sharedHealth{cluster.NewLeader(m.etcd, m.etcd, m.self.Name(), m.log.reporter("election of a leader")), seen}
+	s := &sharedHealth{m.leader, seen}
 	return s, metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "portico_cluster_leader",
 		Help: "Whether this node is the one that looks after the mailbox servers of its site: 1 or 0.",

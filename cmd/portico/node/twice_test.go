@@ -102,7 +102,7 @@ func TestChangesMayBeSentTwice(t *testing.T) {
 		}
 		delete(missing, c.id)
 	}
-	delete(missing, "upgrade") // each one is another process: TestUpgradesUnderLoad sends several
+	delete(missing, "upgrade")     // each one is another process: TestUpgradesUnderLoad sends several
 	delete(missing, "remove-node") // of a cluster, as in TestNodesOfACluster
 	for id, path := range missing {
 		t.Errorf("no row for %s, %s", id, path)
