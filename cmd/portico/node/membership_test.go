@@ -142,6 +142,12 @@ func TestNodesOfACluster(t *testing.T) {
 	}
 	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx1")
 	here.asks(t, cli.StatusFine, "node", "remove", "mx2")
+	_, metrics := here.get(t, "/metrics")
+	for _, line := range []string{`portico_cluster_nodes{state="present"} 1`, "portico_cluster_store_up 1"} {
+		if !strings.Contains(metrics, "\n"+line+"\n") {
+			t.Errorf("no %s", line)
+		}
+	}
 }
 
 // While etcd is away, users are served, changes are refused with the reason, and the monitor of the store says it.

@@ -17,7 +17,7 @@ import (
 func keeps(t *testing.T, endpoints []string, file string) (s *Store, failed *atomic.Int32) {
 	t.Helper()
 	failed = new(atomic.Int32)
-	s, err := Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico", Timeout: time.Second, File: file,
+	s, err := Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico", Timeout: 5 * time.Second, File: file,
 		Keep:   func(key string) bool { return !strings.HasPrefix(key, "present/") },
 		Failed: func(err error) { t.Log(err); failed.Add(1) }})
 	if err != nil {

@@ -213,7 +213,7 @@ func TestAway(t *testing.T) {
 	testkit.NoLeaks(t)
 	members, endpoints := startEtcd(t, 1)
 	states := make(chan State, 10)
-	s, err := Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico", Timeout: time.Second,
+	s, err := Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico", Timeout: 5 * time.Second,
 		Changed: func(state State) { states <- state }})
 	if err != nil {
 		t.Fatal(err)
