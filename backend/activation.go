@@ -9,7 +9,6 @@ import (
 
 	"portico/backend/move"
 	"portico/cluster"
-	"portico/configs/store"
 )
 
 // MoveOptions say how a database moves.
@@ -154,14 +153,6 @@ func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.copiesOf(name), nil
-}
-
-// meanwhile is an error of a change, with words for one that another writer has made first.
-func meanwhile(err error) error {
-	if errors.Is(err, store.ErrConflict) {
-		return fmt.Errorf("%w: %w", ErrMovedMeanwhile, err)
-	}
-	return err
 }
 
 // activate changes the active copy, with the database's hook if it has one. Only the holder of the database's turn
