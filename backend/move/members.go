@@ -107,7 +107,7 @@ func (e *AbsentError) Error() string {
 
 // gone returns an AbsentError if one of the members that are missing is absent for longer than patience. Otherwise it
 // returns when to look again; zero is when something changes.
-func (m *Members) gone(missing []string, patience time.Duration) (err error, next time.Duration) {
+func (m *Members) gone(missing []string, patience time.Duration) (next time.Duration, err error) {
 	var gone []cluster.NodeState
 	for _, node := range m.self.Absent() {
 		if !slices.Contains(missing, node.Name) {
@@ -120,9 +120,9 @@ func (m *Members) gone(missing []string, patience time.Duration) (err error, nex
 		}
 	}
 	if len(gone) > 0 {
-		return &AbsentError{gone}, 0
+		return 0, &AbsentError{gone}
 	}
-	return nil, next
+	return next, nil
 }
 
 // wait returns false if ctx ends before d has passed.

@@ -121,7 +121,7 @@ func (m *Move) Agree(ctx context.Context, patience time.Duration) error {
 		if err != nil || len(missing) == 0 {
 			return err
 		}
-		err, next := members.gone(missing, patience)
+		next, err := members.gone(missing, patience)
 		if err != nil {
 			return err
 		}
