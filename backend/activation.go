@@ -109,8 +109,7 @@ func (m *ActiveManager) agree(ctx context.Context, of *move.Move, o MoveOptions)
 	}
 }
 
-// settle lets users in after a move. If another writer has changed that, they stay held until it is
-// followed.
+// settle lets users in after a move. If another writer has changed that, they stay held until it is followed.
 func (m *ActiveManager) settle(ctx context.Context, d *database, of *move.Move) {
 	ours := of.Settle(ctx)
 	m.mu.Lock()

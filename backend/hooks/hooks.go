@@ -75,10 +75,10 @@ func (c *Command) Restart(ctx context.Context, server string, instance uint64) e
 	return c.run(ctx, ofServer(server), ofInstance(instance))
 }
 
-// run runs the program. More is in its environment alone.
 // Fence makes sure that a node of the site serves nobody, as by cutting its power.
 func (c *Command) Fence(ctx context.Context, node string) error { return c.run(ctx, ofNode(node)) }
 
+// run runs the program. More is in its environment alone.
 func (c *Command) run(ctx context.Context, told []field, more ...field) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()

@@ -106,11 +106,11 @@ func TestToken(t *testing.T) {
 	token := Token(secret, "ask", "node mx1")
 	for _, of := range [][3]string{{other, "ask", "node mx1"}, {secret, "tell", "node mx1"},
 		{secret, "ask", "node mx2"}, {secret, "ask node", "mx1"}} {
-		if IsToken(token, of[0], of[1], of[2]) {
+		if token == Token(of[0], of[1], of[2]) {
 			t.Errorf("it is also the token of %q", of)
 		}
 	}
-	if !IsToken(token, secret, "ask", "node mx1") || len(token) != 43 {
+	if token != Token(secret, "ask", "node mx1") || len(token) != 43 {
 		t.Errorf("%q is no token", token)
 	}
 }

@@ -128,14 +128,6 @@ func (m *membership) keep(ctx context.Context) {
 	}
 }
 
-// present are the names of the nodes of the site that are present. This one is always among them.
-func (m *membership) present() []string {
-	if m == nil {
-		return []string{nodeName()}
-	}
-	return m.self.Present()
-}
-
 // way is the way to another node at an address.
 type way struct {
 	address string

@@ -25,7 +25,7 @@ func shareHealth(m *membership, engine *health.Engine, changed func(), metrics p
 		return nil, nil
 	}
 	seen, err := witness.Open(context.Background(), witness.Options{
-		Store: m.store, Node: m.self.Name(), Present: m.present, Monitors: engine.Monitors, Report: engine.Report,
+		Store: m.store, Node: m.self.Name(), Present: m.self.Present, Monitors: engine.Monitors, Report: engine.Report,
 		Hurry: engine.Hurry, Changed: changed, Failed: m.log.reporter("health of the site"),
 	})
 	if err != nil {
