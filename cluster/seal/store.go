@@ -80,26 +80,21 @@ type writer struct {
 
 // CompareAndSet implements store.Writer.
 func (w writer) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
-	if w.covers(key) {
+	if store.Under(key, w.prefixes) {
 		value = w.sealer.seal(key, value)
 	}
 	return w.Writer.CompareAndSet(ctx, key, revision, value)
 }
 
-// covers reports whether the value of a key is sealed.
-func (w writer) covers(key string) bool {
-	return slices.ContainsFunc(w.prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
-}
-
 // below reports whether keys with a prefix may be sealed.
 func (w writer) below(prefix string) bool {
-	return w.covers(prefix) ||
+	return store.Under(prefix, w.prefixes) ||
 		slices.ContainsFunc(w.prefixes, func(sealed string) bool { return strings.HasPrefix(sealed, prefix) })
 }
 
 // open replaces the value of an entry that exists by what was sealed.
 func (w writer) open(entry *store.Entry) {
-	if entry.Revision != 0 && w.covers(entry.Key) {
+	if entry.Revision != 0 && store.Under(entry.Key, w.prefixes) {
 		value, err := w.sealer.open(entry.Key, entry.Value)
 		if err != nil {
 			value = []byte{}

@@ -8,6 +8,8 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 )
 
 // Store is a set of keys with values and revisions. It is safe for concurrent use. Values passed in and returned are
@@ -44,6 +46,11 @@ type Entry struct {
 	Key      string
 	Value    []byte
 	Revision uint64 // increases with every change of the store; never reused for a key
+}
+
+// Under says whether a key begins with one of some prefixes.
+func Under(key string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 // Change is the latest state of a key. For a deleted key, Value is nil and Revision is that of the deletion.

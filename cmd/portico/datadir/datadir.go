@@ -128,7 +128,7 @@ func ShownValue(key string, value []byte) string {
 	switch {
 	case value == nil:
 		return "-"
-	case slices.ContainsFunc(Secrets, func(of string) bool { return strings.HasPrefix(key, of) }):
+	case store.Under(key, Secrets):
 		return "*****"
 	case json.Valid(value) || utf8.Valid(value):
 		return string(value)

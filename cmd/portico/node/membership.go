@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,9 +21,6 @@ import (
 	"portico/configs/store/etcdstore"
 	"portico/health/admin"
 )
-
-// passing are the beginnings of keys that are of no use to a start while etcd is away.
-var passing = []string{"acks/", "health/seen/", "heavy/", "present/"}
 
 // membership is this node as one of a cluster. It is nil for a node without one. It is safe for concurrent use.
 type membership struct {
@@ -55,10 +50,7 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 		return nil, fmt.Errorf("cluster.ca: %w", err)
 	}
 	options.Etcd.File = filepath.Join(config.DataDir, sitestore.KnownFile)
-	options.Etcd.Keep = func(key string) bool {
-		return !slices.ContainsFunc(passing, func(of string) bool { return strings.HasPrefix(key, of) })
-	}
-	options.Etcd.Changed, options.Etcd.Failed = m.tell, log.reporter("cluster")
+	options.Etcd.Keep, options.Etcd.Changed, options.Etcd.Failed = sitestore.Lasts, m.tell, log.reporter("cluster")
 	if m.etcd, err = etcdstore.Open(ctx, options.Etcd); err != nil {
 		return nil, fmt.Errorf("cluster.etcd: %w", err)
 	}

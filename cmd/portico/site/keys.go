@@ -1,10 +1,8 @@
 package site
 
 import (
-	"slices"
-	"strings"
-
 	"portico/cluster/seal"
+	"portico/configs/store"
 )
 
 // own are the beginnings of the keys that a node keeps in data_dir for itself, in a site or not.
@@ -20,8 +18,10 @@ var between = []string{metaKey, seal.CheckKey, "acks/", "health/recovery/acting"
 var history = []string{"health/alerts", "health/recovery/"}
 
 // shared reports whether an entry is a site's: of data_dir while a node is alone, of etcd while it is in a site.
-func shared(key string) bool { return !begins(key, own) && !begins(key, between) }
+func shared(key string) bool { return !store.Under(key, own) && !store.Under(key, between) }
 
-func begins(key string, with []string) bool {
-	return slices.ContainsFunc(with, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
-}
+// passing are the beginnings of keys that are of no use to a start while etcd is away.
+var passing = []string{"acks/", "health/seen/", "heavy/", "present/"}
+
+// Lasts reports whether an entry of etcd is of use to a start while etcd is away.
+func Lasts(key string) bool { return !store.Under(key, passing) }

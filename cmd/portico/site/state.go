@@ -149,7 +149,7 @@ func (s *Site) compare(ctx context.Context, local store.Store) error {
 	d := &Differ{}
 	for _, key := range slices.Sorted(maps.Keys(own)) {
 		there, ok := theirs[key]
-		if !begins(key, history) && (!ok || !bytes.Equal(own[key].Value, there.Value)) {
+		if !store.Under(key, history) && (!ok || !bytes.Equal(own[key].Value, there.Value)) {
 			d.Entries = append(d.Entries, store.Difference{Key: key, Before: own[key].Value, After: there.Value})
 		}
 	}
