@@ -49,13 +49,16 @@ func (m *memory) serve(ctx context.Context, w *watcher) {
 	unsent := make(map[string]Change)
 	var batch []Change
 	var out chan []Change // nil while there is nothing to send
+	first := true
 	for {
 		select {
 		case <-w.wake: // also while out waits, so that it sends the latest state
-			batch, out = w.take(unsent), w.out
+			if batch = w.take(unsent); first || len(batch) > 0 { // else an earlier token has announced the same
+				out = w.out
+			}
 		case out <- batch:
 			clear(unsent)
-			batch, out = nil, nil
+			batch, out, first = nil, nil, false
 		case <-ctx.Done():
 			return
 		case <-m.done:

@@ -130,3 +130,26 @@ func wantBatch(t *testing.T, changes <-chan []Change, want ...Change) {
 		t.Errorf("batch is %v, want %v", got, want)
 	}
 }
+
+// Only the first batch may be empty: a later one means that something has changed, and whoever follows reads it.
+func TestNoEmptyBatches(t *testing.T) {
+	s := Memory()
+	defer s.Close()
+	batches, err := s.Watch(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-batches
+	const changes = 5000
+	go func() {
+		for i := range changes {
+			s.CompareAndSet(t.Context(), fmt.Sprint(i), 0, nil)
+		}
+	}()
+	for seen := 0; seen < changes; {
+		batch := <-batches
+		if seen += len(batch); len(batch) == 0 {
+			t.Fatalf("an empty batch after %d changes", seen)
+		}
+	}
+}
