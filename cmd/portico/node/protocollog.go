@@ -21,9 +21,12 @@ import (
 // longestRule bounds how long a rule lasts.
 const longestRule = 366 * 24 * time.Hour
 
+// logHashSize is the length of the key of the hash of users, in bytes.
+const logHashSize = 32
+
 // startProtocolLog opens the protocol log with the rules that are stored.
 func (s *service) startProtocolLog(loops int) error {
-	key, err := hashKey(s.mailbox.site)
+	key, err := store.Secret(context.Background(), s.mailbox.site, datadir.LogHashKey, logHashSize, cryptorand.Reader)
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
 	}
@@ -55,24 +58,6 @@ func (s *service) useRules(rules []protolog.Rule) {
 func (s *service) logged() logMessage {
 	return logMessage{protocolSettings(s.current().config),
 		slices.DeleteFunc(s.protocol.Rules(), func(r protolog.Rule) bool { return r.ID == protolog.RuleOfSetting })}
-}
-
-// hashKey returns the key of the hash of users, which is made once.
-func hashKey(s store.Store) ([]byte, error) {
-	ctx := context.Background()
-	entry, err := s.Get(ctx, datadir.LogHashKey)
-	if !errors.Is(err, store.ErrNotFound) {
-		return entry.Value, err
-	}
-	key := make([]byte, 32)
-	cryptorand.Read(key) // never fails
-	// another node was faster
-	if _, err := s.CompareAndSet(ctx, datadir.LogHashKey, 0, key); errors.Is(err, store.ErrConflict) {
-		return hashKey(s)
-	} else if err != nil {
-		return nil, err
-	}
-	return key, nil
 }
 
 // storedRules follows the rules in the store. It belongs to one goroutine.
