@@ -152,17 +152,11 @@ func (m *ActiveManager) lease(ctx context.Context, name, user string, within tim
 		case d.lost() && d.signinHold.held == nil:
 			return nil, fmt.Errorf("database %s, mailbox server %s: %w", name, d.active, ErrLost)
 		}
-		stands := &d.signinHold
-		if u := m.users[user]; stands.held == nil && u != nil && u.held != nil {
-			stands = u
-		}
-		if c := m.canaries[name]; stands.held == nil && c != nil && c.concerns(user) {
-			stands = &c.signinHold
-		}
-		if stands.held == nil && m.placed[user].Phase == move.Suspended {
+		stands := m.holding(name, user)
+		if stands == nil && m.placed[user].Phase == move.Suspended {
 			return nil, fmt.Errorf("user %s: %w", user, ErrUserSuspended)
 		}
-		if stands.held == nil {
+		if stands == nil {
 			d.signIns++
 			m.user(user).signIns++
 			return m.arrange(name, d, user, m.inOrder(name, d)), nil
@@ -171,6 +165,21 @@ func (m *ActiveManager) lease(ctx context.Context, name, user string, within tim
 			return nil, fmt.Errorf("database %s, or the user, is moving: %w", name, err)
 		}
 	}
+}
+
+// holding returns what holds the sign-ins of a user to a database: the database, the user or the canary; nil if nothing
+// does. The caller holds mu.
+func (m *ActiveManager) holding(name, user string) *signinHold {
+	d, u, c := m.databases[name], m.users[user], m.canaries[name]
+	switch {
+	case d != nil && d.signinHold.held != nil:
+		return &d.signinHold
+	case u != nil && u.held != nil:
+		return u
+	case c != nil && c.concerns(user):
+		return &c.signinHold
+	}
+	return nil
 }
 
 // inOrder returns the servers with a copy, the active one first, without others that are Failed or blocked. The caller

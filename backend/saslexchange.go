@@ -39,9 +39,7 @@ func (m *ActiveManager) setAside(x *saslExchange) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.exchanges[x] = struct{}{}
-	u, d := m.users[x.user], m.databases[x.database]
-	c := m.canaries[x.database]
-	if u != nil && u.held != nil || d != nil && d.signinHold.held != nil || c != nil && c.concerns(x.user) {
+	if m.holding(x.database, x.user) != nil {
 		x.stop()
 	}
 	m.giveBack(x.database, x.user)
