@@ -19,28 +19,32 @@ var errDeclined = errors.New("nothing has changed")
 
 // confirm asks whether to continue. Without an answer nothing happens.
 func confirm(cmd *cobra.Command, what string) error {
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s Go on? [yes, no] ", visibleText(what))
-	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	switch answer := strings.ToLower(strings.TrimSpace(line)); {
-	case answer == "y" || answer == "yes":
+	switch answer, err := answerTo(cmd, what+" Go on? [yes, no] "); {
+	case err != nil:
+		return err
+	case strings.EqualFold(answer, "y"), strings.EqualFold(answer, "yes"):
 		return nil
-	case answer == "" && err != nil:
-		fmt.Fprintln(cmd.ErrOrStderr())
-		return fmt.Errorf("%w: there is no terminal to confirm on; --yes continues without asking", errDeclined)
 	}
 	return errDeclined
 }
 
 // confirmName asks for a name, because what happens next cannot be undone.
 func confirmName(cmd *cobra.Command, what, name string) error {
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s Write its name to go on: ", visibleText(what))
-	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	switch answer := strings.TrimSpace(line); {
-	case answer == name:
-		return nil
-	case answer == "" && err != nil:
-		fmt.Fprintln(cmd.ErrOrStderr())
-		return fmt.Errorf("%w: there is no terminal to confirm on; --yes continues without asking", errDeclined)
+	answer, err := answerTo(cmd, what+" Write its name to go on: ")
+	if err == nil && answer != name {
+		err = errDeclined
 	}
-	return errDeclined
+	return err
+}
+
+// answerTo asks a question on the terminal, and returns the line that is the answer.
+func answerTo(cmd *cobra.Command, question string) (string, error) {
+	fmt.Fprint(cmd.ErrOrStderr(), visibleText(question))
+	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	answer := strings.TrimSpace(line)
+	if answer == "" && err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return "", fmt.Errorf("%w: there is no terminal to confirm on; --yes continues without asking", errDeclined)
+	}
+	return answer, nil
 }
