@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -17,16 +16,9 @@ import (
 // follows.
 func TestLeaderIsCutOff(t *testing.T) {
 	t.Parallel() // it waits for a lease
-	etcd, err := backendtest.StartEtcd(t.Context(), 1)
-	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
-		testkit.Lack(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	etcd := testkit.Etcd(t, 1)
 	var network backendtest.Network
 	defer network.Close()
-	defer etcd[0].Close()
 	link, err := network.Link(etcd[0].Address)
 	if err != nil {
 		t.Fatal(err)

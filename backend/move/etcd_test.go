@@ -2,11 +2,9 @@ package move
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
-	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/configs/store"
 	"portico/configs/store/etcdstore"
@@ -15,16 +13,9 @@ import (
 // What the simulation says also holds with a real etcd, whose members stop, hang and come back. Times are a tenth
 // of those in the simulation.
 func TestNeverAtTwoPlacesInEtcd(t *testing.T) {
-	daemons, err := backendtest.StartEtcd(t.Context(), 3)
-	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
-		testkit.Lack(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	daemons := testkit.Etcd(t, 3)
 	var endpoints []string
 	for _, d := range daemons {
-		t.Cleanup(func() { d.Close() })
 		endpoints = append(endpoints, "http://"+d.Address)
 	}
 	open := func(ctx context.Context) store.Store {

@@ -33,30 +33,6 @@ func Cyrus(t testing.TB, users ...backendtest.User) *backendtest.Cyrus {
 	})
 }
 
-// LinkedEtcd starts an etcd that ends with the test, and a network whose links its members reach each other by. The
-// test is skipped (see Need) where there is none.
-func LinkedEtcd(t testing.TB, members int) (all []*backendtest.Daemon, links []*backendtest.Link,
-	network *backendtest.Network) {
-	t.Helper()
-	network = new(backendtest.Network)
-	t.Cleanup(func() { network.Close() })
-	all, links, err := backendtest.StartLinkedEtcd(Context(t), members, network)
-	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
-		Lack(t, missing)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, member := range all {
-			if err := member.Close(); err != nil {
-				t.Errorf("close: %v", err)
-			}
-		}
-	})
-	return all, links, network
-}
-
 func started[D io.Closer](t testing.TB, start func(context.Context) (D, error)) D {
 	t.Helper()
 	d, err := start(Context(t))

@@ -7,16 +7,38 @@ import (
 	"portico/backend/backendtest"
 )
 
-// Etcd starts an etcd of one member, which ends with the test, and returns its host and port.
-func Etcd(t testing.TB) (address string) {
+// Etcd starts an etcd of so many members, which end with the test. The test is skipped (see Need) where there is none.
+func Etcd(t testing.TB, members int) (all []*backendtest.Daemon) {
 	t.Helper()
-	all, err := backendtest.StartEtcd(t.Context(), 1)
+	all, err := backendtest.StartEtcd(Context(t), members)
+	etcdStarted(t, all, err)
+	return all
+}
+
+// LinkedEtcd is Etcd, and a network whose links its members reach each other by.
+func LinkedEtcd(t testing.TB, members int) (all []*backendtest.Daemon, links []*backendtest.Link,
+	network *backendtest.Network) {
+	t.Helper()
+	network = new(backendtest.Network)
+	t.Cleanup(func() { network.Close() })
+	all, links, err := backendtest.StartLinkedEtcd(Context(t), members, network)
+	etcdStarted(t, all, err)
+	return all, links, network
+}
+
+func etcdStarted(t testing.TB, all []*backendtest.Daemon, err error) {
+	t.Helper()
 	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
-		Lack(t, err)
+		Lack(t, missing)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { all[0].Close() })
-	return all[0].Address
+	t.Cleanup(func() {
+		for _, member := range all {
+			if err := member.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		}
+	})
 }

@@ -64,7 +64,7 @@ func entriesIn(t *testing.T, dir string, change map[string]string) map[string]st
 // A node goes to etcd and back without losing an entry, and etcd never has a secret of it. A second one with other
 // entries is refused.
 func TestClusterThereAndBack(t *testing.T) {
-	etcd := testkit.Etcd(t)
+	etcd := testkit.Etcd(t, 1)[0].Address
 	first, data := clusterNode(t, etcd, "mx1")
 	before := entriesIn(t, data, map[string]string{"active/db1": "mbx2", "settings": `{"banner":"Hello"}`,
 		"protocol_log/key": "a secret of 32 bytes, in plain text", "health/components/x": "1", "placed/ann": "db1"})
@@ -125,7 +125,7 @@ func TestClusterThereAndBack(t *testing.T) {
 
 // The set of databases that users are spread over is the site's, and changes while no node runs.
 func TestPinInCluster(t *testing.T) {
-	etcd := testkit.Etcd(t)
+	etcd := testkit.Etcd(t, 1)[0].Address
 	file, data := clusterNode(t, etcd, "mx1")
 	text, err := os.ReadFile(file)
 	if err == nil {

@@ -134,7 +134,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		}
 	}
 	clusterFile := newSite(t).writeWithout(t, "databases", "databases: {db1: {copies: [mbx1]}}\ncluster: {name: mx1, "+
-		"secret_file: "+writeSecret(t)+", etcd: {endpoints: [\"http://"+testkit.Etcd(t)+"\"]}}\n")
+		"secret_file: "+writeSecret(t)+", etcd: {endpoints: [\"http://"+testkit.Etcd(t, 1)[0].Address+"\"]}}\n")
 	tokens := filepath.Join(t.TempDir(), "tokens")
 	status, _, errs := command("token", "new", "ann", "--right", "read", "--file", tokens)
 	if status != cli.StatusFine {

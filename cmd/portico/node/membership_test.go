@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,15 +25,7 @@ type clustered struct {
 // startCluster starts nodes mx1, mx2 and so on, in a site that the first one has begun.
 func startCluster(t *testing.T, nodes int) *clustered {
 	t.Helper()
-	all, err := backendtest.StartEtcd(t.Context(), 1)
-	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
-		testkit.Lack(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &clustered{etcd: all[0]}
-	t.Cleanup(func() { c.etcd.Close() })
+	c := &clustered{etcd: testkit.Etcd(t, 1)[0]}
 	for i := range c.servers {
 		first := newSite(t)
 		first.serveMail(t)

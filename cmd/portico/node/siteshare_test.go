@@ -1,12 +1,10 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
-	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
 )
@@ -16,14 +14,7 @@ import (
 func TestClusterRecoversOnce(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
-	etcd, err := backendtest.StartEtcd(t.Context(), 1)
-	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
-		testkit.Lack(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { etcd[0].Close() }) // after the nodes
+	etcd := testkit.Etcd(t, 1) // it ends after the nodes
 	service, restarts := w.hook(t, "restart-service", "")
 	var nodes []*running
 	var own []*watchedSite

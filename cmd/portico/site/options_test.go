@@ -21,7 +21,7 @@ import (
 
 // An etcd that demands a client certificate and a password is reached by the keys of the configuration, and by no less.
 func TestAccess(t *testing.T) {
-	address := testkit.Etcd(t)
+	address := testkit.Etcd(t, 1)[0].Address
 	ca := must(backendtest.NewCA("site"))(t)
 	server := must(ca.Issue(backendtest.CertOptions{Hosts: []string{"127.0.0.1"}}))(t)
 	own := must(ca.Issue(backendtest.CertOptions{Hosts: []string{"mx1"}, Client: true}))(t)

@@ -25,15 +25,8 @@ import (
 // startEtcd starts the members of an etcd. They end with the test.
 func startEtcd(t *testing.T, members int) (all []*backendtest.Daemon, endpoints []string) {
 	t.Helper()
-	all, err := backendtest.StartEtcd(t.Context(), members)
-	if missing := new(backendtest.MissingError); errors.As(err, &missing) {
-		testkit.Lack(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	all = testkit.Etcd(t, members)
 	for _, d := range all {
-		t.Cleanup(func() { d.Close() })
 		endpoints = append(endpoints, "http://"+d.Address)
 	}
 	return all, endpoints
