@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"portico/sleep"
 )
 
 // settle is how long after the ramp the measured time waits for sessions that are not signed in yet.
@@ -136,9 +138,9 @@ func (e *engine) run(ctx context.Context) *Report {
 	e.warmUp(ctx)
 	timers := startPulse()
 	first := e.open()
-	pause(ctx, time.Until(e.measuredAt.Add(e.options.Duration/2)))
+	sleep.For(ctx, time.Until(e.measuredAt.Add(e.options.Duration/2)))
 	middle := mark{at: time.Now(), operations: e.recorder.operations()}
-	pause(ctx, time.Until(e.planned))
+	sleep.For(ctx, time.Until(e.planned))
 	last := e.close()
 	late := timers.end()
 	e.finish(&running, stopDialing)
@@ -184,7 +186,7 @@ func (e *engine) awaitSessions(ctx context.Context) {
 	begin := time.Now()
 	select {
 	case <-all:
-		pause(ctx, e.options.Ramp-time.Since(begin))
+		sleep.For(ctx, e.options.Ramp-time.Since(begin))
 	case <-ctx.Done():
 	}
 }
@@ -330,16 +332,4 @@ type mark struct {
 	tool       toolMark
 	memory     int64
 	sessions   int64
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

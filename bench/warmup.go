@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"portico/sleep"
 )
 
 // warmUp counts what happens between the ramp and the measured time. Operations that are due in it count separately.
@@ -59,7 +61,7 @@ func (e *engine) warmUp(ctx context.Context) {
 		return
 	}
 	e.begin(time.Now())
-	pause(ctx, time.Until(e.measuredAt))
+	sleep.For(ctx, time.Until(e.measuredAt))
 }
 
 // WarmUp holds the counts of the warm-up. No other figure includes them.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portico/configs/store"
+	"portico/sleep"
 )
 
 // retryTime is how long a node waits before it tries again to change the store.
@@ -146,7 +147,7 @@ func (m *Member) register(ctx context.Context, node Node) error {
 			m.tell()
 			return nil
 		}
-		if !errors.Is(err, store.ErrConflict) || !wait(ctx, retryTime) {
+		if !errors.Is(err, store.ErrConflict) || sleep.For(ctx, retryTime) != nil {
 			return fmt.Errorf("register as node %s: %w", m.self.Name, err)
 		}
 	}
@@ -203,7 +204,7 @@ func (m *Member) keep(ctx context.Context) {
 				break
 			}
 			m.opt.Failed(err)
-			if !wait(ctx, retryTime) {
+			if sleep.For(ctx, retryTime) != nil {
 				break
 			}
 		}
@@ -234,17 +235,5 @@ func (m *Member) Pause() (resume func(ctx context.Context) error) {
 	return func(ctx context.Context) error {
 		defer pause(false)
 		return m.register(ctx, m.newBoot())
-	}
-}
-
-// wait returns false if ctx ends before d has passed.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/configs/store"
+	"portico/sleep"
 )
 
 // PresenceTime is how long a node that is silent still counts as present.
@@ -48,7 +49,7 @@ func (m *Member) bePresent(ctx context.Context) {
 		case !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrAway) && ctx.Err() == nil:
 			m.opt.Failed(err)
 		}
-		wait(ctx, retryTime)
+		sleep.For(ctx, retryTime)
 	}
 }
 

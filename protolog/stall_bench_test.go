@@ -20,6 +20,7 @@ import (
 	"portico/proxy/relay"
 	"portico/proxy/setup"
 	"portico/proxy/wire"
+	"portico/sleep"
 )
 
 // testProxy is a proxy with signed-in users who send commands.
@@ -52,7 +53,7 @@ func startProxy(b *testing.B, server string, enabled bool, sessions int, before 
 		b.Fatal(err)
 	}
 	s, err := proxy.New(proxy.Options{
-		Relay: carrier, ProtocolLog: log, SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+		Relay: carrier, ProtocolLog: log, SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: sleep.For,
 		Settings: proxy.Settings{
 			Tier: tier, LoginType: proxy.PlainTextLogin, Banner: "Ready.",
 			Limits: proxy.Limits{

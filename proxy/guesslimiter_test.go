@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"portico/backend"
+	"portico/sleep"
 )
 
 var guessDefaults = GuessOptions{AtOnce: 10, PerMinute: 30, AddressAtOnce: 120, AddressPerMinute: 60}
@@ -109,7 +110,7 @@ func TestGuessesGivenBack(t *testing.T) {
 // makes room.
 func TestGuessesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGuessLimiter(keyHash{}, time.Now, Sleep)
+		g := newGuessLimiter(keyHash{}, time.Now, sleep.For)
 		tolls := g.draws(netip.MustParseAddr("192.0.2.66"), "ann", false, guessDefaults)
 		verifiedAtOnce(g, one("192.0.2.66", "ann"))
 		began := time.Now()
@@ -163,7 +164,7 @@ func TestGuessesWait(t *testing.T) {
 // The waits for all tokens of one guess are bounded together.
 func TestGuessesWaitOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGuessLimiter(keyHash{}, time.Now, Sleep)
+		g := newGuessLimiter(keyHash{}, time.Now, sleep.For)
 		addr := netip.MustParseAddr("2001:db8::1")
 		tolls := g.draws(addr, "ann", false, GuessOptions{AtOnce: 1, PerMinute: 6, AddressAtOnce: 1,
 			AddressPerMinute: 6})
@@ -309,7 +310,7 @@ func TestGuessesCountForTheUserThatTheDirectoryKnows(t *testing.T) {
 // Hanging up spares no guesser anything, be it while a guess is verified or before the answer is due; what was not
 // verified costs nothing.
 func TestGuessesOfClientsThatHangUp(t *testing.T) {
-	h, verified := guessing(t, func(o *Options) { o.Sleep = Sleep })
+	h, verified := guessing(t, func(o *Options) { o.Sleep = sleep.For })
 	for range 20 { // nobody has verified these
 		p := h.client()
 		p.send("a LOGIN bob down\r\n")
@@ -339,7 +340,7 @@ func TestWaitsEndWithTheirClients(t *testing.T) {
 	}{"refusal": {10, "portico_signin_penalty_seconds_total"}, "guess": {1, "portico_signin_guesses_delayed_total"}} {
 		t.Run(name, func(t *testing.T) {
 			h, _ := guessing(t, func(o *Options) {
-				o.Sleep = func(ctx context.Context, _ time.Duration) error { return Sleep(ctx, forever) }
+				o.Sleep = func(ctx context.Context, _ time.Duration) error { return sleep.For(ctx, forever) }
 				o.Settings.Guesses.AtOnce = c.guesses
 			})
 			counted := 0.0

@@ -24,6 +24,7 @@ import (
 	"portico/backend/directory"
 	"portico/proxy/relay"
 	"portico/proxy/wire"
+	"portico/sleep"
 )
 
 // patience is how long a test waits for what must come.
@@ -111,7 +112,7 @@ func startListener(t *testing.T, listener Listener, change func(*Options)) *harn
 // completed fills in what a test has left out.
 func completed(o Options) Options {
 	return testkit.Complete(o, Options{
-		SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: Sleep,
+		SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: sleep.For,
 		Settings: Settings{
 			Banner: "Portico is ready.", Limits: completedLimits(Limits{}),
 			AuthDelay: authDelayDefaults, Guesses: guessDefaults,

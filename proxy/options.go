@@ -73,18 +73,6 @@ func (o *Options) keys() (keyHash, error) {
 	return newKeyHash(o.Random)
 }
 
-// Sleep waits for d, or until ctx ends: then it returns the cause.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // TLSMode is how the connections of a listener get their TLS (RFC 8314).
 type TLSMode uint8
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"portico/sleep"
 )
 
 // However many ask for a list at the same time, one is made for all, and lists are made during a small part of the
@@ -17,7 +19,7 @@ func TestSharedList(t *testing.T) {
 			things []int
 			made   int
 		)
-		l := newSharedList(Options{Now: time.Now, Sleep: Sleep}, func() []int {
+		l := newSharedList(Options{Now: time.Now, Sleep: sleep.For}, func() []int {
 			mu.Lock()
 			there := slices.Clone(things)
 			made++

@@ -13,6 +13,7 @@ import (
 
 	"portico/cluster/heavy"
 	"portico/configs/store"
+	"portico/sleep"
 )
 
 // siteNodes starts nodes that count together, as far as admission, delays and guesses are concerned. They run until
@@ -37,7 +38,7 @@ func siteNodes(t *testing.T, number int) []*Server {
 	for _, name := range names {
 		keys := keyHashOf(seed)
 		s := &Server{admission: newAdmission(time.Now), authDelays: newAuthDelays(keys, time.Now),
-			guesses: newGuessLimiter(keys, time.Now, Sleep)}
+			guesses: newGuessLimiter(keys, time.Now, sleep.For)}
 		s.settings.Store(&Settings{Limits: Limits{ConnectionsPerUser: 16}, AuthDelay: authDelayDefaults,
 			Guesses: guessDefaults})
 		s.joinSite(keys)

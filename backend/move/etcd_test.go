@@ -8,6 +8,7 @@ import (
 	"portico/backend/backendtest/testkit"
 	"portico/configs/store"
 	"portico/configs/store/etcdstore"
+	"portico/sleep"
 )
 
 // What the simulation says also holds with a real etcd, whose members stop, hang and come back. Times are a tenth
@@ -25,7 +26,7 @@ func TestNeverAtTwoPlacesInEtcd(t *testing.T) {
 			if err == nil {
 				return s
 			}
-			wait(ctx, 100*time.Millisecond)
+			sleep.For(ctx, 100*time.Millisecond)
 		}
 		return nil
 	}

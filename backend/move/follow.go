@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portico/configs/store"
+	"portico/sleep"
 )
 
 // Member lets people in to things, and is told where. The calls for one thing never overlap.
@@ -103,7 +104,7 @@ func (t *Table) follow(ctx context.Context, name string, m Member) {
 	t.give(th)
 	if err != nil && ctx.Err() == nil {
 		t.opt.Failed(err)
-		wait(ctx, retryTime)
+		sleep.For(ctx, retryTime)
 	}
 	t.note(func() {
 		th.following = false

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/configs/store"
+	"portico/sleep"
 )
 
 var errAway = errors.New("no answer")
@@ -43,7 +44,7 @@ func (r *random) below(n int) int {
 
 // pause sleeps for less than d.
 func (r *random) pause(ctx context.Context, d time.Duration) {
-	wait(ctx, time.Duration(r.below(int(d))))
+	sleep.For(ctx, time.Duration(r.below(int(d))))
 }
 
 // newLink returns a link that has all that is there now, nil if its process is dead.
@@ -58,7 +59,7 @@ func newLink(ctx context.Context, shared store.Store, r *random, wrote func(bool
 		for batch := range changes { // it has only the latest state of each key
 			r.pause(ctx, 20*time.Millisecond)
 			for l.isCut() && ctx.Err() == nil {
-				wait(ctx, 100*time.Millisecond)
+				sleep.For(ctx, 100*time.Millisecond)
 			}
 			if ctx.Err() == nil {
 				l.apply(batch)
@@ -167,7 +168,7 @@ func (w linkWriter) write(ctx context.Context, change func(context.Context) (uin
 		w.l.wrote(false)
 	}
 	if !arrives || w.l.isCut() { // its answer does not come through
-		wait(ctx, 5*time.Second)
+		sleep.For(ctx, 5*time.Second)
 		return errAway
 	}
 	if err != nil {

@@ -124,15 +124,3 @@ func (m *Members) gone(missing []string, patience time.Duration) (next time.Dura
 	}
 	return next, nil
 }
-
-// wait returns false if ctx ends before d has passed.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

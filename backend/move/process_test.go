@@ -8,6 +8,7 @@ import (
 
 	"portico/cluster"
 	"portico/configs/store"
+	"portico/sleep"
 )
 
 // process is one life of a node.
@@ -96,7 +97,7 @@ func (p *process) run(moves bool) {
 		if self, err = cluster.Join(p.ctx, s, cluster.Node{Name: p.name}, cluster.Options{}); err == nil {
 			break
 		}
-		if !wait(p.ctx, time.Second/p.site.random.faster) {
+		if sleep.For(p.ctx, time.Second/p.site.random.faster) != nil {
 			return
 		}
 	}
@@ -197,8 +198,8 @@ func (p *process) End(ctx context.Context, name string) error {
 		if left == 0 {
 			return nil
 		}
-		if !wait(ctx, 10*time.Millisecond) {
-			return ctx.Err()
+		if err := sleep.For(ctx, 10*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

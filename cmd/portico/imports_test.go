@@ -82,6 +82,7 @@ var bans = []struct{ from, to, why string }{
 	{"portico/cluster/keyring", "github.com/...", "it sees secrets: the standard library has all that it needs"},
 	{"portico/cluster/keyring", "go.etcd.io/etcd/...", "whichever store"},
 
+	{"portico/sleep", "portico/...", "it waits, whatever for"},
 	{"portico/fleet", "portico/...", "it asks nodes, whatever for"},
 	{"portico/fleet", "github.com/...", "the same"},
 

@@ -25,6 +25,7 @@ import (
 	"portico/proxy/relay"
 	"portico/proxy/setup"
 	"portico/proxy/wire"
+	"portico/sleep"
 )
 
 // options are what a front end may differ in from the usual one.
@@ -114,7 +115,7 @@ func startFrontEnd(t *testing.T, o options) *frontEnd {
 func completed(o proxy.Options) proxy.Options {
 	o.Settings = completedSettings(o.Settings)
 	return testkit.Complete(o, proxy.Options{
-		SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+		SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: sleep.For,
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"portico/health/admin/table"
 	"portico/health/catalogue"
 	"portico/health/recovery"
+	"portico/sleep"
 )
 
 func newRunbook() *cobra.Command {
@@ -212,7 +213,7 @@ func (w *walk) helped(ctx context.Context, step recovery.Step) (well bool, err e
 		if left <= 0 {
 			return false, nil
 		}
-		if err := sleep(ctx, min(left, max(w.wait/60, lookEach))); err != nil {
+		if err := sleep.For(ctx, min(left, max(w.wait/60, lookEach))); err != nil {
 			return false, err
 		}
 	}
@@ -236,18 +237,7 @@ func (w *walk) stays(ctx context.Context) (well bool, err error) {
 
 func (w *walk) pause(ctx context.Context) error {
 	fmt.Fprintf(w.out, "Waiting %v.\n", w.wait)
-	return sleep(ctx, w.wait)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return sleep.For(ctx, w.wait)
 }
 
 // look reports whether all is well, according to the probe or, without a probe, to the monitor.

@@ -14,6 +14,7 @@ import (
 	"portico/proxy"
 	"portico/proxy/certs"
 	"portico/proxy/relay"
+	"portico/sleep"
 )
 
 // clientSide takes clients: by listeners, through sign-in (server), to the relay. Each part guards itself, and does not
@@ -74,7 +75,7 @@ func (c *clientSide) start(cpus int, protocol *protolog.Log, metrics prometheus.
 		Settings: c.config.current().settings(), Relay: c.relay, Log: c.log.sink.patient(c.log.Logger),
 		Registerer: metrics, SigninThreads: signinThreads(config, cpus),
 		ProtocolLog: protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
-		Memory: memory, Seed: c.seed, Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+		Memory: memory, Seed: c.seed, Random: cryptorand.Reader, Now: time.Now, Sleep: sleep.For,
 	})
 	return err
 }

@@ -20,6 +20,7 @@ import (
 	"portico/proxy"
 	"portico/proxy/relay"
 	"portico/proxy/wire"
+	"portico/sleep"
 )
 
 // Metrics are named as Prometheus wants it: with the prefix, the unit and the suffix of their type, and help. Only
@@ -144,7 +145,7 @@ func seriesOf(t *testing.T, servers, databases int) (classic, native int) {
 
 	busy := prometheus.NewRegistry()
 	server, err := proxy.New(proxy.Options{Settings: r.current().settings(), Relay: fullRelay{servers: names},
-		Registerer: busy, SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: proxy.Sleep})
+		Registerer: busy, SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: sleep.For})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"portico/health"
 	"portico/health/catalogue"
-	"portico/proxy"
+	"portico/sleep"
 )
 
 // Times of watching a new configuration.
@@ -93,12 +93,12 @@ func watchProbes(ctx context.Context, length time.Duration, before findings,
 	end := time.Now().Add(length)
 	for left := length; left > 0; left = time.Until(end) {
 		if look(ctx).worse(before) != nil {
-			proxy.Sleep(ctx, confirmWait)
+			sleep.For(ctx, confirmWait)
 			if why := look(ctx).worse(before); why != nil && ctx.Err() == nil {
 				return why
 			}
 		}
-		proxy.Sleep(ctx, min(trialEvery, time.Until(end)))
+		sleep.For(ctx, min(trialEvery, time.Until(end)))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

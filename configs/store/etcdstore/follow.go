@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"portico/configs/store"
+	"portico/sleep"
 )
 
 // Times of following.
@@ -102,7 +103,7 @@ func (s *Store) follow(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			s.note(s.why(ctx, err))
-			wait(ctx, retryTime)
+			sleep.For(ctx, retryTime)
 		}
 	}
 }
@@ -223,13 +224,4 @@ func (s *Store) read(ctx context.Context) (found map[string]store.Entry, revisio
 		more = page.More
 	}
 	return found, revision, nil
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
