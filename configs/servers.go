@@ -68,6 +68,9 @@ type Hook struct {
 	Timeout   time.Duration `yaml:"timeout" range:"100ms..4m"`  // of one call
 }
 
+// IsSet reports whether there is something to call.
+func (h Hook) IsSet() bool { return len(h.Command) > 0 || h.URL != "" }
+
 // Pace limits the rate of sign-ins at a mailbox server after a pause or a move, when many users may have waited.
 type Pace struct {
 	SigninsPerSecond int           `yaml:"signins_per_second" range:"0..1000000"` // 0 is no limit

@@ -129,10 +129,10 @@ type hook interface {
 // newHook returns a hook as configured, or nil if none is.
 func newHook(settings configs.Hook) (hook, error) {
 	switch {
+	case !settings.IsSet():
+		return nil, nil
 	case len(settings.Command) > 0:
 		return &hooks.Command{Program: settings.Command, Timeout: settings.Timeout}, nil
-	case settings.URL == "":
-		return nil, nil
 	}
 	made := &hooks.HTTP{URL: settings.URL, Timeout: settings.Timeout}
 	var err error

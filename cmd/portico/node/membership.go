@@ -54,8 +54,7 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 	if m.etcd, err = etcdstore.Open(ctx, options.Etcd); err != nil {
 		return nil, fmt.Errorf("cluster.etcd: %w", err)
 	}
-	fence := config.Cluster.Fence
-	if err := m.join(ctx, local, len(fence.Command) > 0 || fence.URL != ""); err != nil {
+	if err := m.join(ctx, local, config.Cluster.Fence.IsSet()); err != nil {
 		m.etcd.Close()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
