@@ -3,14 +3,9 @@
 package backend
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +16,7 @@ import (
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/configs/store/etcdstore"
+	"portico/sleep"
 )
 
 // siteOptions say how large a site is, and what happens to it.
@@ -31,6 +27,7 @@ type siteOptions struct {
 	users     int           // of each node
 	stay      time.Duration // most sessions are shorter
 	suspended time.Duration // no node is suspended for longer
+	away      time.Duration // etcd as a whole does not hang for longer
 	keeps     bool          // nodes start while etcd is away; then none is fenced or removed
 	trusting  int           // the last nodes do not wait for those whose lease is over
 }
@@ -46,26 +43,6 @@ type testSite struct {
 	nodes   []*testNode
 	store   *etcdstore.Store
 	ctx     context.Context // ends before the site does
-}
-
-// testNode is a node of a site, which is started again whenever its process ends.
-type testNode struct {
-	site   *testSite
-	name   string
-	trusts bool
-	links  []*backendtest.Link // to the members of etcd
-	file   string              // see siteNode
-
-	starting sync.Mutex // held while no process may start
-
-	mu     sync.Mutex
-	life   string
-	group  int           // of its process
-	ended  chan struct{} // closed when the process has ended, and the checker knows
-	orders io.Writer
-	moves  map[string]chan error // by number
-	next   int
-	dies   int // of the next process; see siteNode
 }
 
 // startSite starts a site that ends with the test.
@@ -120,139 +97,6 @@ func startSite(t *testing.T, o siteOptions) *testSite {
 	return s
 }
 
-// siteClocks are the words that give a process a clock that is an hour ahead or behind.
-var siteClocks = sync.OnceValue(func() map[string][]string {
-	if exec.Command("unshare", "--time", "--monotonic", "3600", "true").Run() != nil {
-		return nil
-	}
-	return map[string][]string{
-		"mx1": {"unshare", "--time", "--monotonic", "3600", "--boottime", "3600"},
-		"mx2": {"unshare", "--time", "--monotonic", "7200", "--boottime", "7200"},
-	}
-})
-
-// start starts the node's next process. The caller holds starting, or nobody else knows the node.
-func (n *testNode) start() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.next++
-	n.life = fmt.Sprint(n.name, "/", n.next)
-	var urls []string
-	for _, link := range n.links {
-		urls = append(urls, "http://"+link.Address)
-	}
-	o := n.site.o
-	text, _ := json.Marshal(siteNode{Name: n.name, Life: n.life, Endpoints: urls, Checker: n.site.path, File: n.file,
-		Databases: o.databases, Users: o.users, Stay: o.stay, Dies: n.dies, Trusts: n.trusts})
-	n.dies = 0
-	words := append(siteClocks()[n.name], os.Args[0])
-	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env = append(os.Environ(), asSiteNode+"="+string(text), "GORACE=halt_on_error=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stderr = os.Stderr
-	orders, err := cmd.StdinPipe()
-	if err != nil {
-		panic(err)
-	}
-	said, err := cmd.StdoutPipe()
-	if err != nil {
-		panic(err)
-	}
-	if err := cmd.Start(); err != nil {
-		panic(err)
-	}
-	n.group, n.orders = cmd.Process.Pid, orders
-	n.ended, n.moves = make(chan struct{}), make(map[string]chan error)
-	go n.await(cmd, said, n.life, n.ended, n.moves)
-}
-
-// await listens to a process until it ends.
-func (n *testNode) await(cmd *exec.Cmd, said io.Reader, life string, ended chan struct{}, moves map[string]chan error) {
-	defer close(ended)
-	moved := func(number string, err error) {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		moves[number] <- err
-		delete(moves, number)
-	}
-	lines := bufio.NewScanner(said)
-	for lines.Scan() {
-		word, rest, _ := strings.Cut(lines.Text(), " ")
-		number, why, _ := strings.Cut(rest, " ")
-		switch word {
-		case "moved":
-			moved(number, nil)
-		case "stayed":
-			moved(number, fmt.Errorf("%s: %s", life, why))
-		default:
-			n.site.t.Logf("%s: %s", life, lines.Text())
-		}
-	}
-	cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status > 1 {
-		n.site.t.Errorf("%s has ended with status %d", life, status)
-	}
-	n.site.ended(life)
-}
-
-// supervise starts a process whenever one has ended.
-func (n *testNode) supervise() {
-	for {
-		_, ended := n.now()
-		<-ended
-		n.starting.Lock()
-		if n.site.ctx.Err() != nil {
-			n.starting.Unlock()
-			return
-		}
-		n.start()
-		n.starting.Unlock()
-	}
-}
-
-// now returns the node's present life, and what is closed when that ends.
-func (n *testNode) now() (life string, ended <-chan struct{}) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.life, n.ended
-}
-
-func (n *testNode) signal(what syscall.Signal) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !closed(n.ended) {
-		syscall.Kill(-n.group, what)
-	}
-}
-
-// kill ends the node's process, and does something before the next one starts.
-func (n *testNode) kill(before func()) {
-	n.starting.Lock()
-	defer n.starting.Unlock()
-	n.signal(syscall.SIGKILL)
-	_, ended := n.now()
-	<-ended
-	n.site.count(func(c *siteCounts) { c.Killed++ })
-	before()
-}
-
-// move has the node move a database, and waits for the result.
-func (n *testNode) move(database, server string, within, patience time.Duration) error {
-	n.mu.Lock()
-	n.next++
-	number, result := fmt.Sprint(n.next), make(chan error, 1)
-	n.moves[number] = result
-	ended, orders := n.ended, n.orders
-	n.mu.Unlock()
-	fmt.Fprintln(orders, number, database, server, within, patience) // if that fails, it ends
-	select {
-	case err := <-result:
-		return err
-	case <-ended:
-		return fmt.Errorf("%s has ended", n.name)
-	}
-}
-
 // fence kills a node as something that takes away its power does. It returns before the node is back, or later.
 func (s *testSite) fence(name string) {
 	for _, n := range s.nodes {
@@ -279,63 +123,72 @@ func (s *testSite) moves(ctx context.Context) {
 			patience = time.Hour
 		}
 		err := n.move(database, server, rand.N(20*time.Second), patience)
-		s.count(func(c *siteCounts) {
-			if err == nil {
-				c.Moved++
-			} else {
-				c.Stayed++
-			}
-		})
-		sleep(ctx, 200*time.Millisecond)
+		s.count(func(c *siteCounts) { countMove(err, &c.Moved, &c.Stayed) })
+		pauses(ctx, 200*time.Millisecond)
 	}
 }
 
-// sleep waits for less than d.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(rand.N(d)):
-	case <-ctx.Done():
+// movesUsers moves users at random until ctx ends.
+func (s *testSite) movesUsers(ctx context.Context) {
+	for ctx.Err() == nil {
+		n := s.nodes[rand.IntN(len(s.nodes))]
+		user, to := fmt.Sprint("u", rand.IntN(s.o.users)), siteHome
+		if i := rand.IntN(s.o.databases + 1); i < s.o.databases {
+			to = fmt.Sprint("db", i)
+		}
+		if e, _ := s.store.Get(ctx, movedUserKey+user); string(e.Value) == strings.TrimPrefix(to, siteHome) {
+			continue
+		}
+		err := n.move(user, to, rand.N(20*time.Second), 0)
+		s.count(func(c *siteCounts) { countMove(err, &c.UsersMoved, &c.UsersStayed) })
+		pauses(ctx, 200*time.Millisecond)
 	}
 }
 
-// breakNodes does something to one node after the other, until ctx ends. Their processes die at each of their writes.
+func countMove(err error, moved, stayed *int) {
+	if err != nil {
+		moved = stayed
+	}
+	*moved++
+}
+
+// pauses waits for less than d.
+func pauses(ctx context.Context, d time.Duration) { sleep.For(ctx, rand.N(d)) }
+
+// breakNodes ends the processes of nodes until ctx ends: in order, at any moment, and then at each of the first writes
+// of the next one.
 func (s *testSite) breakNodes(ctx context.Context) {
-	write := 0
 	for round := 0; ctx.Err() == nil; round++ {
 		n := s.nodes[rand.IntN(len(s.nodes))]
-		switch round % 3 {
-		case 0:
+		if rand.IntN(3) == 0 {
 			n.stop()
-		case 1:
+		} else {
 			n.kill(func() {
-				write++
-				n.dies = write/2%12 + 1
-				if write%2 == 0 {
-					n.dies = -n.dies
-				}
+				n.dies = s.nextDeath(round)
 				if rand.IntN(8) == 0 && !s.o.keeps { // an operator's word
 					s.remove(n)
 				}
-				sleep(ctx, time.Second)
+				pauses(ctx, time.Second)
 			})
-		default:
-			n.signal(syscall.SIGSTOP)
-			s.count(func(c *siteCounts) { c.Suspended++ })
-			sleep(ctx, s.o.suspended)
-			n.signal(syscall.SIGCONT)
 		}
-		sleep(ctx, 2*time.Second)
+		pauses(ctx, 4*time.Second)
 	}
 }
 
-// stop ends the node's process in order. It starts again.
-func (n *testNode) stop() {
-	n.mu.Lock()
-	orders, ended := n.orders, n.ended
-	n.mu.Unlock()
-	fmt.Fprintln(orders, "stop") // if that fails, it has ended
-	<-ended
-	n.site.count(func(c *siteCounts) { c.Stopped++ })
+// suspendNodes suspends one node after the other, until ctx ends.
+func (s *testSite) suspendNodes(ctx context.Context) {
+	for ctx.Err() == nil {
+		pauses(ctx, 4*time.Second)
+		n := s.nodes[rand.IntN(len(s.nodes))]
+		n.signal(syscall.SIGSTOP)
+		s.count(func(c *siteCounts) { c.Suspended++ })
+		if rand.IntN(4) > 0 {
+			pauses(ctx, s.o.suspended)
+		} else if sleep.For(ctx, s.o.suspended) == nil {
+			s.count(func(c *siteCounts) { c.Longest++ })
+		}
+		n.signal(syscall.SIGCONT)
+	}
 }
 
 // remove removes a node that is dead from the site.
@@ -349,7 +202,7 @@ func (s *testSite) remove(n *testNode) {
 func (s *testSite) breakLinks(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.nodes[rand.IntN(len(s.nodes))].breakLinks(ctx)
-		sleep(ctx, 3*time.Second)
+		pauses(ctx, 3*time.Second)
 	}
 }
 
@@ -369,13 +222,13 @@ func (n *testNode) breakLinks(ctx context.Context) {
 		}
 	}
 	n.site.count(func(c *siteCounts) { c.Cut++ })
-	sleep(ctx, 8*time.Second)
+	pauses(ctx, 8*time.Second)
 	for _, link := range n.links {
 		link.Mend()
 	}
 }
 
-// breakEtcd does something to one member of etcd after the other, until ctx ends.
+// breakEtcd does something to one member of etcd after the other, and sometimes to all, until ctx ends.
 func (s *testSite) breakEtcd(ctx context.Context) {
 	check := func(err error) {
 		if err != nil {
@@ -384,21 +237,34 @@ func (s *testSite) breakEtcd(ctx context.Context) {
 	}
 	for round := 0; ctx.Err() == nil; round++ {
 		i := round % len(s.etcd)
-		switch member := s.etcd[i]; rand.IntN(3) {
-		case 0:
+		switch member := s.etcd[i]; rand.IntN(9) {
+		case 0, 1:
 			check(member.Kill())
-			sleep(ctx, 2*time.Second)
+			pauses(ctx, 2*time.Second)
 			check(member.Start(s.ctx))
-		case 1:
+		case 2, 3:
 			check(member.Freeze())
-			sleep(ctx, 5*time.Second)
+			pauses(ctx, 5*time.Second)
 			check(member.Thaw())
-		default:
-			s.peers[i].Drop(backendtest.Direction(1 + rand.IntN(3)))
-			sleep(ctx, 5*time.Second)
+		case 4, 5:
+			s.peers[i].Cut()
+			pauses(ctx, 5*time.Second)
 			s.peers[i].Mend()
+		case 6, 7:
+			s.peers[i].Drop(backendtest.Direction(1 + rand.IntN(3)))
+			pauses(ctx, 5*time.Second)
+			s.peers[i].Mend()
+		default: // leases end while nothing answers
+			for _, member := range s.etcd {
+				check(member.Freeze())
+			}
+			pauses(ctx, s.o.away)
+			for _, member := range s.etcd {
+				check(member.Thaw())
+			}
+			s.count(func(c *siteCounts) { c.EtcdAway++ })
 		}
 		s.count(func(c *siteCounts) { c.Etcd++ })
-		sleep(ctx, 5*time.Second)
+		pauses(ctx, 5*time.Second)
 	}
 }

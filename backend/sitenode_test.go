@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/backend/directory"
 	"portico/backend/move"
 	"portico/cluster"
 	"portico/configs/store"
@@ -36,6 +37,9 @@ func TestMain(m *testing.M) {
 }
 
 var siteServers = []string{"mbx1", "mbx2", "mbx3"}
+
+// siteHome is where a user goes who was moved, and is not any more.
+const siteHome = "home"
 
 // siteNode is what a node's process is started with.
 type siteNode struct {
@@ -58,17 +62,25 @@ type siteProcess struct {
 	store   store.Store
 	member  *cluster.Member
 	manager *ActiveManager
+	tier    *Tier
+
+	users   sync.WaitGroup
+	signOut func() // ends them
 
 	mu       sync.Mutex
-	stopping bool
-	users    int                               // who may be in
-	sessions map[string]map[chan struct{}]bool // by database; a channel is closed when its session has to end
-	left     *sync.Cond                        // of mu
+	sessions map[*siteSession]bool
+	left     *sync.Cond // of mu
+}
+
+// siteSession is a user who is in.
+type siteSession struct {
+	user, database string
+	ends           chan struct{} // closed when it has to end
 }
 
 // runSiteNode runs a node until its standard input ends. It says there what it does.
 func runSiteNode(text string) {
-	p := &siteProcess{sessions: make(map[string]map[chan struct{}]bool)}
+	p := &siteProcess{sessions: make(map[*siteSession]bool)}
 	p.left = sync.NewCond(&p.mu)
 	if err := json.Unmarshal([]byte(text), &p.siteNode); err != nil {
 		p.fail(err)
@@ -109,7 +121,7 @@ func (p *siteProcess) run(ctx context.Context) {
 		}
 	}
 	p.etcd = shared
-	p.store = &siteStore{Store: shared, dies: p.Dies, trusts: p.Trusts}
+	p.store = &siteStore{Store: shared, dies: p.Dies, die: p.die, trusts: p.Trusts}
 	var err error
 	p.member, err = cluster.Join(ctx, p.store, cluster.Node{Name: p.Name, Machine: p.Name},
 		cluster.Options{Leases: shared, Fenced: p.File == "", Keep: shared.KeepAs, Failed: late})
@@ -131,11 +143,20 @@ func (p *siteProcess) run(ctx context.Context) {
 	if _, err := p.manager.Configure(ctx, databases); err != nil {
 		p.fail(err)
 	}
-	go p.manager.Run(ctx, FollowOptions{End: p.end, EndUser: func(string) {}, Queues: NewSigninQueues(time.Now),
+	var servers []ServerOptions
+	for _, name := range siteServers {
+		servers = append(servers, ServerOptions{Name: name, Addresses: []string{"192.0.2.1:993"}})
+	}
+	p.tier, err = newTestTier(ctx, Options{Servers: servers, Databases: databases, Active: p.manager, Directory: p})
+	if err != nil {
+		p.fail(err)
+	}
+	go p.manager.Run(ctx, FollowOptions{End: p.end, EndUser: p.endUser, Queues: NewSigninQueues(time.Now),
 		Moved: func(string, string, string, bool) {}, UserMoved: func(string, string) {}, Failed: late})
-	p.users = p.Users
-	for i := range p.users {
-		go p.user(ctx, fmt.Sprint("u", i))
+	signedIn, signOut := context.WithCancel(ctx)
+	p.signOut = signOut
+	for i := range p.Users {
+		p.users.Go(func() { p.user(signedIn, fmt.Sprint("u", i)) })
 	}
 }
 
@@ -146,17 +167,8 @@ func kept(key string) bool {
 
 // stop ends the process in order: nobody is in any more, and the site knows that, if etcd can be reached.
 func (p *siteProcess) stop() {
-	p.mu.Lock()
-	p.stopping = true
-	p.mu.Unlock()
-	for i := range p.Databases {
-		p.end(fmt.Sprint("db", i))
-	}
-	p.mu.Lock()
-	for p.users > 0 {
-		p.left.Wait()
-	}
-	p.mu.Unlock()
+	p.signOut()
+	p.users.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	err := p.etcd.State().Err
@@ -200,95 +212,110 @@ func (l *siteLine) say(words ...string) {
 	}
 }
 
+// Lookup implements directory.Source. It says in which database a user is who was not moved.
+func (p *siteProcess) Lookup(_ context.Context, q directory.Query) (directory.Entry, error) {
+	var names []string
+	for i := range p.Databases {
+		names = append(names, fmt.Sprint("db", i))
+	}
+	return directory.Entry{Database: NewRouter(names).Database(q.User)}, nil
+}
+
 // user signs in again and again.
 func (p *siteProcess) user(ctx context.Context, name string) {
 	line := p.dial()
-	for p.goesOn() {
-		database := fmt.Sprint("db", rand.IntN(p.Databases))
-		servers, err := p.manager.lease(ctx, database, name, time.Second, waits(nil))
+	here, _ := p.Lookup(ctx, directory.Query{User: name})
+	for ctx.Err() == nil {
+		route, err := p.tier.Route(ctx, directory.Query{User: name}, nil)
 		if err != nil { // held for too long, or suspended
 			time.Sleep(5 * time.Millisecond)
 			continue
 		}
-		line.say("in", database, servers[0])
-		end := p.begin(database)
-		p.manager.release(database, name)
-		stay := time.Duration(rand.Int64N(int64(p.Stay)))
+		line.say("in", name, route.Database, route.Servers[0], here.Database)
+		session := p.begin(route)
+		p.tier.Done(route)
+		stay := rand.N(p.Stay)
 		if rand.IntN(100) == 0 {
 			stay *= 100
 		}
 		select {
 		case <-time.After(stay):
-		case <-end:
+		case <-session.ends:
+		case <-ctx.Done():
 		}
-		line.say("out", database, servers[0])
-		p.over(database, end)
+		line.say("out", name, route.Database, route.Servers[0])
+		p.over(session)
 	}
 }
 
-// goesOn says whether a user may sign in again. One that may not is gone.
-func (p *siteProcess) goesOn() bool {
+func (p *siteProcess) begin(r Route) *siteSession {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopping {
-		p.users--
-		p.left.Broadcast()
-	}
-	return !p.stopping
+	s := &siteSession{r.User, r.Database, make(chan struct{})}
+	p.sessions[s] = true
+	return s
 }
 
-// begin notes a session. What it returns is closed when the session has to end.
-func (p *siteProcess) begin(database string) chan struct{} {
+func (p *siteProcess) over(s *siteSession) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.sessions[database] == nil {
-		p.sessions[database] = make(map[chan struct{}]bool)
-	}
-	end := make(chan struct{})
-	p.sessions[database][end] = true
-	if p.stopping {
-		close(end)
-	}
-	return end
-}
-
-// over notes that a session has ended.
-func (p *siteProcess) over(database string, end chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.sessions[database], end)
+	delete(p.sessions, s)
 	p.left.Broadcast()
 }
 
 // end ends a database's sessions, and returns when none is left.
 func (p *siteProcess) end(database string) {
+	p.endThose(func(s *siteSession) bool { return s.database == database })
+}
+
+// endUser does the same of a user's.
+func (p *siteProcess) endUser(user string) {
+	p.endThose(func(s *siteSession) bool { return s.user == user })
+}
+
+func (p *siteProcess) endThose(concerned func(*siteSession) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for end := range p.sessions[database] {
-		if !closed(end) {
-			close(end)
+	for {
+		none := true
+		for s := range p.sessions {
+			if !concerned(s) {
+				continue
+			}
+			if none = false; !closed(s.ends) {
+				close(s.ends)
+			}
 		}
-	}
-	for len(p.sessions[database]) > 0 {
+		if none {
+			return
+		}
 		p.left.Wait()
 	}
 }
 
-// move obeys a command: its number, a database, a server, how long it may take, and how long a node may be absent.
+// move obeys a command: its number, a database or a user, where to, how long it may take, and how long a node may be
+// absent when a database moves.
 func (p *siteProcess) move(words []string) {
 	within, _ := time.ParseDuration(words[3])
 	patience, _ := time.ParseDuration(words[4])
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	o := MoveOptions{End: p.end, Patience: patience}
-	if p.File == "" { // one that starts while etcd is away must not be expelled
-		o.Fence = p.fence
-	}
-	if err := p.manager.Move(ctx, words[1], words[2], o); err != nil {
+	if err := p.moveOne(ctx, words[1], words[2], patience); err != nil {
 		fmt.Println("stayed", words[0], err)
 		return
 	}
 	fmt.Println("moved", words[0])
+}
+
+func (p *siteProcess) moveOne(ctx context.Context, what, to string, patience time.Duration) error {
+	if strings.HasPrefix(what, "u") {
+		return p.manager.MoveUser(ctx, what, strings.TrimPrefix(to, siteHome), p.endUser)
+	}
+	o := MoveOptions{End: p.end, Patience: patience}
+	if p.File == "" { // one that starts while etcd is away must not be expelled
+		o.Fence = p.fence
+	}
+	return p.manager.Move(ctx, what, to, o)
 }
 
 // fence has another node killed, and expels it.
@@ -315,6 +342,7 @@ func (h siteHook) Activate(_ context.Context, database, _, _ string) error {
 type siteStore struct {
 	store.Store
 	dies   int
+	die    func(write int)
 	trusts bool
 	writes atomic.Int64
 }
@@ -371,17 +399,18 @@ func (w siteWriter) Delete(ctx context.Context, key string, revision uint64) err
 func (s *siteStore) write() (after func()) {
 	n := int(s.writes.Add(1))
 	if n == -s.dies {
-		killSelf()
+		s.die(s.dies)
 	}
 	return func() {
 		if n == s.dies {
-			killSelf()
+			s.die(s.dies)
 		}
 	}
 }
 
-// killSelf ends this process, and the one that has set its clock.
-func killSelf() {
+// die ends this process, and the one that has set its clock.
+func (p *siteProcess) die(write int) {
+	p.dial().say("dies", fmt.Sprint(write))
 	syscall.Kill(-syscall.Getpgrp(), syscall.SIGKILL)
 	select {}
 }
