@@ -14,7 +14,9 @@ func (s *Server) Counts() history.Counts {
 		of.Traffic = server.Traffic
 		for v, h := range server.Commands {
 			if h != nil {
-				of.Commands[wire.Verb(v).String()] = h
+				verb, results := wire.Verb(v).String(), &server.Results[v]
+				of.Commands[verb] = h
+				of.Errors[verb] = results[relay.ResultNO] + results[relay.ResultBAD]
 			}
 		}
 	}

@@ -23,6 +23,7 @@ type Counters struct {
 	relay.Traffic
 	SignIns  map[string]uint64           // by result
 	Commands map[string]*relay.Histogram // server times by verb; by "" where verbs are not told apart
+	Errors   map[string]uint64           // of these commands, those that ended with NO or BAD; not by ""
 }
 
 // Counts is everything that is counted, at one time. Sessions and Queued are of that time, all else since the start.
@@ -32,7 +33,8 @@ type Counts map[Group]*Counters
 func (c Counts) Of(kind Kind, name string) *Counters {
 	g := Group{kind, name}
 	if c[g] == nil {
-		c[g] = &Counters{SignIns: make(map[string]uint64), Commands: make(map[string]*relay.Histogram)}
+		c[g] = &Counters{SignIns: make(map[string]uint64), Commands: make(map[string]*relay.Histogram),
+			Errors: make(map[string]uint64)}
 	}
 	return c[g]
 }
@@ -79,6 +81,14 @@ func (d difference) commands(verb string) (now, before *relay.Histogram) {
 		before = &none
 	}
 	return now, before
+}
+
+// errors returns how many commands of a verb ended with NO or BAD.
+func (d difference) errors(verb string) uint64 {
+	if d.before == nil {
+		return d.now.Errors[verb]
+	}
+	return grown(d.now.Errors[verb], d.before.Errors[verb])
 }
 
 // none is an empty histogram. Nobody writes to it.

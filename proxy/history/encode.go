@@ -13,7 +13,8 @@ import (
 //	sessions, queued, client bytes, server bytes
 //	number of results of sign-ins; for each: number of its name, count
 //	number of verbs; for each: number of its name, server time in microseconds,
-//	    number of native buckets that are not empty; for each: distance from the one before, count
+//	    number of native buckets that are not empty; for each: distance from the one before, count;
+//	    number of commands that ended with NO or BAD
 type sample struct {
 	end  int64 // of the caller's clock
 	span int64 // from the end of the sample before
@@ -66,6 +67,7 @@ func (n *names) encode(data []byte, g Group, d difference) []byte {
 		if now, before := d.commands(verb); now != nil {
 			data = binary.AppendUvarint(data, n.number(verb))
 			data = encodeTimes(data, now, before)
+			data = binary.AppendUvarint(data, d.errors(verb))
 		}
 	}
 	return data
@@ -105,10 +107,11 @@ func (r *reader) uvarint() uint64 {
 
 func (r *reader) name() string { return r.names[r.uvarint()] }
 
-// sums is where a sample is added up. Each function may return nil, which leaves that part out.
+// sums is where a sample is added up. of and times may return nil, which leaves that part out.
 type sums struct {
-	of    func(Group) (*relay.Traffic, map[string]uint64) // bytes and sign-ins
-	times func(g Group, verb string) *relay.Histogram
+	of     func(Group) (*relay.Traffic, map[string]uint64) // bytes and sign-ins
+	times  func(g Group, verb string) *relay.Histogram
+	errors func(g Group, verb string, n uint64)
 }
 
 // read adds the sample up. Sessions and Queued are not added: those of the sample that is read last remain.
@@ -131,7 +134,11 @@ func (r *reader) read(to sums) {
 			}
 		}
 		for range r.uvarint() {
-			r.times(to.times(g, r.name()))
+			verb := r.name()
+			r.times(to.times(g, verb))
+			if n := r.uvarint(); n > 0 {
+				to.errors(g, verb, n)
+			}
 		}
 	}
 }
@@ -167,6 +174,7 @@ func (n *names) merge(samples []sample) sample {
 			}
 			return commands[verb]
 		},
+		errors: func(g Group, verb string, n uint64) { sum[g].Errors[verb] += n },
 	}
 	merged := sample{end: samples[len(samples)-1].end}
 	for _, s := range samples {

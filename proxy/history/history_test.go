@@ -38,6 +38,7 @@ func (s *site) record(d time.Duration) {
 		to := copied.Of(g.Kind, g.Name)
 		to.Traffic = c.Traffic
 		maps.Copy(to.SignIns, c.SignIns)
+		maps.Copy(to.Errors, c.Errors)
 		for verb, h := range c.Commands {
 			kept := *h
 			to.Commands[verb] = &kept
@@ -107,6 +108,44 @@ func TestWindows(t *testing.T) {
 	} {
 		if got := shown(s.window(t, c.q)); got != c.want {
 			t.Errorf("%+v:\n%s, want\n%s", c.q, got, c.want)
+		}
+	}
+}
+
+// Errors are those of the verbs and servers that are asked for, in their span, also where samples were merged or
+// counters have begun again.
+func TestErrors(t *testing.T) {
+	s := newSite(1 << 20)
+	count := func(server, verb string, commands int, errors uint64) {
+		s.commands(Server, server, verb, commands, time.Millisecond)
+		s.counts.Of(Server, server).Errors[verb] += errors
+	}
+	count("mbx1", "FETCH", 200, 150)
+	count("mbx1", "NOOP", 20, 0)
+	count("mbx2", "FETCH", 10, 1)
+	s.record(Interval)
+	count("mbx1", "FETCH", 10, 4)
+	s.record(Interval)
+	s.coarsen()
+	s.counts = make(Counts)
+	count("mbx1", "FETCH", 5, 3)
+	s.record(Interval)
+	for _, c := range []struct {
+		q    Query
+		want map[string]uint64
+	}{
+		{Query{Since: time.Minute}, map[string]uint64{"mbx1": 157, "mbx2": 1}},
+		{Query{By: ByVerb, Since: time.Minute}, map[string]uint64{"FETCH": 158, "NOOP": 0}},
+		{Query{By: ByVerb, Server: "mbx2", Since: time.Minute}, map[string]uint64{"FETCH": 1}},
+		{Query{Verb: "NOOP", Since: time.Minute}, map[string]uint64{"mbx1": 0}},
+		{Query{Since: Interval}, map[string]uint64{"mbx1": 3}},
+	} {
+		got := make(map[string]uint64)
+		for name, row := range s.window(t, c.q).Rows {
+			got[name] = row.Errors
+		}
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%+v: %v, want %v", c.q, got, c.want)
 		}
 	}
 }

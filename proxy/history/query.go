@@ -38,11 +38,12 @@ type Window struct {
 }
 
 // Row is what was counted of a mailbox server, a database, a listener or a verb. Of a verb, and with the filter for
-// one, there are only Times.
+// one, there are only Times and Errors.
 type Row struct {
 	relay.Traffic // Sessions and Queued are those at the end
 	SignIns       map[string]uint64
 	Times         relay.Histogram // of the commands; without Classic
+	Errors        uint64          // of the commands of mailbox servers, those that ended with NO or BAD
 }
 
 // Windows answers a query, the oldest window first. A window without any sample is missing. Where samples were merged,
@@ -112,6 +113,15 @@ func sum(q Query, wanted map[string]bool, samples []sample, names []string, now 
 		}
 		return w.Rows[name]
 	}
+	ofVerb := func(g Group, verb string) *Row {
+		switch {
+		case !q.covers(g) || q.Verb != "" && verb != q.Verb:
+			return nil
+		case q.By == ByVerb:
+			return row(verb)
+		}
+		return row(g.Name)
+	}
 	to := sums{
 		of: func(g Group) (*relay.Traffic, map[string]uint64) {
 			if !q.covers(g) || q.By == ByVerb || q.Verb != "" {
@@ -123,17 +133,15 @@ func sum(q Query, wanted map[string]bool, samples []sample, names []string, now 
 			return nil, nil
 		},
 		times: func(g Group, verb string) *relay.Histogram {
-			if !q.covers(g) || q.Verb != "" && verb != q.Verb {
-				return nil
-			}
-			name := g.Name
-			if q.By == ByVerb {
-				name = verb
-			}
-			if r := row(name); r != nil {
+			if r := ofVerb(g, verb); r != nil {
 				return &r.Times
 			}
 			return nil
+		},
+		errors: func(g Group, verb string, n uint64) {
+			if r := ofVerb(g, verb); r != nil {
+				r.Errors += n
+			}
 		},
 	}
 	for _, s := range samples {
