@@ -29,6 +29,7 @@ type Canary struct {
 	Users    []string  // who are on it in any case, by canonical name
 	Since    time.Time // when it was started
 	Until    time.Time // when it ends by itself; zero for never
+	Limits   CanaryLimits
 }
 
 // Reasons why a canary is refused; use errors.Is.
@@ -37,6 +38,7 @@ var (
 		"another mailbox")
 	ErrCanaryActive  = errors.New("the active copy is on that server: users are there already")
 	ErrCanaryRuns    = errors.New("the database has a canary already")
+	ErrCanaryUsers   = fmt.Errorf("a canary names %d users at most", MaxCanaryUsers)
 	ErrCanaryInvalid = errors.New("a canary takes 0.01 to 100 percent of the users, or names some")
 )
 
@@ -69,6 +71,9 @@ func (c Canary) place() string {
 	if !c.Until.IsZero() {
 		v.Set("until", c.Until.UTC().Format(time.RFC3339))
 	}
+	if c.Limits != (CanaryLimits{}) {
+		v.Set("stop_if", c.Limits.String())
+	}
 	return v.Encode()
 }
 
@@ -83,6 +88,7 @@ func canaryAt(database, place string) Canary {
 	c.Percent, _ = strconv.ParseFloat(v.Get("percent"), 64)
 	c.Since, _ = time.Parse(time.RFC3339, v.Get("since"))
 	c.Until, _ = time.Parse(time.RFC3339, v.Get("until"))
+	c.Limits, _ = ParseCanaryLimits(v.Get("stop_if"))
 	return c
 }
 
@@ -118,9 +124,9 @@ func (m *ActiveManager) Canaries() (all []Canary) {
 // ChangeCanary starts, changes or stops the canary of a database. decide gets it as it is and returns what becomes of
 // it; the zero Canary stops it. The sign-ins of users who change their server are held, end ends their sessions, and
 // they are let in where they then belong; it is called again by other processes for theirs. So no user is on two
-// servers.
+// servers. Of o, Patience and Fence count.
 func (m *ActiveManager) ChangeCanary(ctx context.Context, database string, decide func(Canary) (Canary, error),
-	end EndUsers) error {
+	end EndUsers, o MoveOptions) error {
 	fail := func(err error) error { return fmt.Errorf("canary of database %s: %w", database, err) }
 	if m.Interchangeable(database) == nil {
 		return fail(ErrUnknownName)
@@ -145,7 +151,7 @@ func (m *ActiveManager) ChangeCanary(ctx context.Context, database string, decid
 	m.mu.Lock()
 	quiet, concerned := m.holdCanary(database, []Canary{next})
 	m.mu.Unlock()
-	o := MoveOptions{End: func(string) { end(database, concerned) }}
+	o.End = func(string) { end(database, concerned) }
 	if err = m.empty(ctx, database, next.place(), of, quiet, o); err == nil {
 		err = of.Open(ctx, next.place())
 	}
@@ -180,7 +186,7 @@ func (m *ActiveManager) mayServe(c *Canary) error {
 	case !(c.Percent >= 0 && c.Percent <= 100) || math.Round(c.Percent*100) == 0 && len(c.Users) == 0:
 		return ErrCanaryInvalid
 	case len(c.Users) > MaxCanaryUsers:
-		return fmt.Errorf("%d users are named, more than %d", len(c.Users), MaxCanaryUsers)
+		return ErrCanaryUsers
 	}
 	return nil
 }

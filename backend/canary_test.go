@@ -37,7 +37,7 @@ func TestUsersAreOnOneSideOfACanary(t *testing.T) {
 					next.Users = []string{"user3"}
 				}
 				return next, nil
-			}, n.endUsers)
+			}, n.endUsers, MoveOptions{})
 		}
 		c.moves(t)
 	})
@@ -55,7 +55,7 @@ func canaryOf(m *ActiveManager, percent float64, ended *[]string, users ...strin
 				*ended = append(*ended, user)
 			}
 		}
-	})
+	}, MoveOptions{})
 }
 
 // A higher share adds users, and ends the sessions of those alone. After a restart all are where they were.
@@ -84,11 +84,12 @@ func TestShareOfACanary(t *testing.T) {
 	}
 	var before, ended []string
 	for _, percent := range []float64{0.5, 5, 20, 100} {
-		if err := canaryOf(m, percent, &ended, "user7"); err != nil {
+		if err := canaryOf(m, percent, &ended, "user9", "user7"); err != nil {
 			t.Fatal(err)
 		}
 		now := on(m)
-		if n := float64(len(now)); n < percent*10*0.5 || n > percent*10*1.5+2 || !slices.Contains(now, "user7") {
+		if n := float64(len(now)); n < percent*10*0.5 || n > percent*10*1.5+2 || !slices.Contains(now, "user7") ||
+			!slices.Contains(now, "user9") {
 			t.Errorf("%v %% of 1000 users are %v", percent, n)
 		}
 		added := slices.DeleteFunc(slices.Clone(now), func(user string) bool { return slices.Contains(before, user) })
@@ -116,13 +117,89 @@ func TestShareOfACanary(t *testing.T) {
 	}
 	m.release("db1", want[0])
 	stop := func(Canary) (Canary, error) { return Canary{}, nil }
-	if err := m.ChangeCanary(t.Context(), "db1", stop, func(string, func(string) bool) {}); err != nil {
+	if err := m.ChangeCanary(t.Context(), "db1", stop, func(string, func(string) bool) {}, MoveOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	left, err := s.List(t.Context(), canaryKey)
 	if err != nil || len(left) > 0 || len(m.Canaries()) > 0 {
 		t.Errorf("after its end there are %v, %v, %v", m.Canaries(), left, err)
 	}
+}
+
+// The users of two canaries of the same size are not the same, so nobody is always on the new version.
+func TestSaltOfACanary(t *testing.T) {
+	both := 0
+	for i := range 1000 {
+		user := fmt.Sprint("user", i)
+		if (Canary{Server: "mbx3", Percent: 50, Salt: "a"}).Has(user) && (Canary{Server: "mbx3", Percent: 50,
+			Salt: "b"}).Has(user) {
+			both++
+		}
+	}
+	if both < 150 || both > 350 {
+		t.Errorf("%d of 1000 users are on both", both)
+	}
+}
+
+// A canary sends nobody anywhere once the copies of its database are not the same mail any more, and stays.
+func TestCanaryOfOtherCopies(t *testing.T) {
+	m, err := NewActiveManager(t.Context(), store.Memory(), nil, nil)
+	if err == nil {
+		_, err = m.Configure(t.Context(), crowdDatabases)
+	}
+	var ended []string
+	if err == nil {
+		err = canaryOf(m, 100, &ended)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := slices.Clone(crowdDatabases)
+	for i := range other {
+		other[i].Interchangeable = false
+	}
+	for _, test := range []struct {
+		databases []DatabaseOptions
+		want      string
+	}{{other, "mbx1"}, {crowdDatabases, "mbx3"}} {
+		if _, err := m.Configure(t.Context(), test.databases); err != nil {
+			t.Fatal(err)
+		}
+		servers, err := m.leased(t.Context(), "db1", "user1", nil)
+		if err != nil || servers[0] != test.want || len(m.Canaries()) != 1 {
+			t.Errorf("%q, %v, %+v", servers, err, m.Canaries())
+		}
+		m.release("db1", "user1")
+	}
+}
+
+// Whoever is not on a canary comes to its server last, after all other copies.
+func TestOthersAvoidTheCanary(t *testing.T) {
+	m, err := NewActiveManager(t.Context(), store.Memory(), nil, nil)
+	if err == nil {
+		_, err = m.Configure(t.Context(), crowdDatabases)
+	}
+	if err == nil {
+		err = m.ChangeCanary(t.Context(), "db1", func(Canary) (Canary, error) {
+			return Canary{Name: "v2", Database: "db1", Server: "mbx2", Users: []string{"user1"}}, nil
+		}, func(string, func(string) bool) {}, MoveOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string][]string{"user1": {"mbx2", "mbx1", "mbx3"}, "user2": {"mbx1", "mbx3", "mbx2"}} {
+		if servers, err := m.leased(t.Context(), "db1", user, nil); err != nil || !slices.Equal(servers, want) {
+			t.Errorf("%s: %q, %v, want %q", user, servers, err, want)
+		}
+	}
+}
+
+// userNames returns the names of users.
+func userNames(n int) (users []string) {
+	for i := range n {
+		users = append(users, fmt.Sprint("user", i))
+	}
+	return users
 }
 
 // A canary is refused where it could not be.
@@ -145,9 +222,10 @@ func TestRefusedCanaries(t *testing.T) {
 		{Canary{Database: "db1", Server: "mbx2", Percent: 101}, ErrCanaryInvalid},
 		{Canary{Database: "db1", Server: "mbx2", Percent: 0.004}, ErrCanaryInvalid},
 		{Canary{Database: "db1", Server: "mbx2", Percent: -1, Users: []string{"ann"}}, ErrCanaryInvalid},
+		{Canary{Database: "db1", Server: "mbx2", Users: userNames(MaxCanaryUsers + 1)}, ErrCanaryUsers},
 	} {
 		err := m.ChangeCanary(t.Context(), test.c.Database, func(Canary) (Canary, error) { return test.c, nil },
-			func(string, func(string) bool) { t.Error("sessions end") })
+			func(string, func(string) bool) { t.Error("sessions end") }, MoveOptions{})
 		if !errors.Is(err, test.want) {
 			t.Errorf("%+v: %v, want %v", test.c, err, test.want)
 		}

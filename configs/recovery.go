@@ -39,6 +39,7 @@ type Ladders struct {
 	SignIns            []RecoveryStep `yaml:"sign_ins"`
 	RequestsQueued     []RecoveryStep `yaml:"requests_queued"`
 	AverageCommandTime []RecoveryStep `yaml:"average_command_time"`
+	Canary             []RecoveryStep `yaml:"canary"`
 }
 
 // ByKey returns the steps of each ladder, by its key in the file.
@@ -46,6 +47,7 @@ func (l Ladders) ByKey() map[string][]RecoveryStep {
 	return map[string][]RecoveryStep{
 		"self_test": l.SelfTest, "deep_test": l.DeepTest, "proxy_test": l.ProxyTest, "ctp": l.CTP,
 		"sign_ins": l.SignIns, "requests_queued": l.RequestsQueued, "average_command_time": l.AverageCommandTime,
+		"canary": l.Canary,
 	}
 }
 
@@ -60,6 +62,7 @@ const (
 	StepProtocolLog     RecoveryStep = "protocol_log"
 	StepRestartFrontEnd RecoveryStep = "restart_front_end"
 	StepOutOfService    RecoveryStep = "out_of_service"
+	StepStopCanary      RecoveryStep = "stop_canary"
 	StepEscalate        RecoveryStep = "escalate"
 )
 
@@ -98,6 +101,7 @@ func defaultRecovery() Recovery {
 			SignIns:            []RecoveryStep{StepFailover, StepRestartService, StepEscalate},
 			RequestsQueued:     []RecoveryStep{StepRestartService, StepEscalate},
 			AverageCommandTime: []RecoveryStep{StepRestartService, StepEscalate},
+			Canary:             []RecoveryStep{StepStopCanary, StepEscalate},
 		},
 		Throttle: Throttles{
 			RestartService: Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 4, GroupBetween: time.Minute,
@@ -132,5 +136,5 @@ const maxSteps = 16
 func (RecoveryMode) choices() []string { return texts(RecoveryAct, RecoveryDryRun, RecoveryOff) }
 func (RecoveryStep) choices() []string {
 	return texts(StepRestartService, StepFailover, StepRestartServer, StepProtocolLog, StepRestartFrontEnd,
-		StepOutOfService, StepEscalate)
+		StepOutOfService, StepStopCanary, StepEscalate)
 }

@@ -28,6 +28,9 @@ func ServerOf(m MonitorState, active func(database string) (server string)) stri
 			return m.LastFailure.Mailbox
 		}
 		return active(m.Target)
+	case catalogue.ScopeCanary:
+		_, server := CutCanary(m.Target)
+		return server
 	}
 	return ""
 }

@@ -18,8 +18,12 @@ func (p ProbeState) Concerns(server string, active func(database string) (server
 	if p.Target == server {
 		return true
 	}
-	if e, _ := catalogue.OfProbe(p.Name); e.Scope == catalogue.ScopeCopy {
+	switch e, _ := catalogue.OfProbe(p.Name); e.Scope {
+	case catalogue.ScopeCopy:
 		_, of := CutCopy(p.Target)
+		return of == server
+	case catalogue.ScopeCanary:
+		_, of := CutCanary(p.Target)
 		return of == server
 	}
 	return p.Target != "" && active(p.Target) == server

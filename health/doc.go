@@ -21,6 +21,7 @@
 //	connectivity.go Test-ImapConnectivity, by hand and against any IMAP server
 //	counters.go    the checks of the numbers that the relay keeps
 //	copies.go      the check of the copies that recovery has left
+//	canary.go      the comparison of a canary with the other servers
 //	signins.go     the check of users' sign-ins
 //	shortage.go    the checks of Portico's own resources and store
 //	flapping.go    when a monitor flaps

@@ -50,12 +50,12 @@ func (c *changing) api() API {
 		Store: c, Service: c, Cluster: c, Configurations: c}
 }
 
-func (c *changing) Canaries() []Canary { return nil }
+func (c *changing) Canaries(string) []Canary { return nil }
 func (c *changing) StartCanary(context.Context, string, CanaryStart) (Change, error) {
 	return went, nil
 }
-func (c *changing) SetCanary(context.Context, string, float64) (Change, error) { return went, nil }
-func (c *changing) StopCanary(context.Context, string) (Change, error)         { return went, nil }
+func (c *changing) SetCanary(context.Context, string, CanarySet) (Change, error) { return went, nil }
+func (c *changing) StopCanary(context.Context, string) (Change, error)           { return went, nil }
 
 func (c *changing) Blocked(server string) bool { return slices.Contains(c.blocked, server) }
 func (c *changing) Block(_ context.Context, server string, _ bool) ([]backend.MoveResult, error) {

@@ -72,11 +72,13 @@ const (
 	ScopeServer                    // a mailbox server
 	ScopeDatabase                  // a database with a health mailbox
 	ScopeCopy                      // a copy of an interchangeable database: DATABASE@SERVER
+	ScopeCanary                    // a canary with limits: NAME@SERVER
 )
 
-// String returns the scope's name: node, server, database or copy.
+// String returns the scope's name: node, server, database, copy or canary.
 func (s Scope) String() string {
-	return [...]string{ScopeNode: "node", ScopeServer: "server", ScopeDatabase: "database", ScopeCopy: "copy"}[s]
+	return [...]string{ScopeNode: "node", ScopeServer: "server", ScopeDatabase: "database", ScopeCopy: "copy",
+		ScopeCanary: "canary"}[s]
 }
 
 // Evidence is what a monitor's failure proves about a mailbox server.

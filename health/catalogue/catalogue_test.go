@@ -33,7 +33,7 @@ func TestEntries(t *testing.T) {
 		if !slices.ContainsFunc(sets[:], func(s Set) bool { return s.Name == e.Set }) {
 			wrong("there is no health set " + e.Set)
 		}
-		if e.Scope < ScopeNode || e.Scope > ScopeCopy {
+		if e.Scope < ScopeNode || e.Scope > ScopeCanary {
 			wrong("the scope is missing")
 		}
 		if e.Whole && e.Scope == ScopeNode {

@@ -10,11 +10,13 @@ const (
 	ImapCopyTestProbe  = "ImapCopyTestProbe"
 	ImapProxyTestProbe = "ImapProxyTestProbe"
 	ImapCTPProbe       = "ImapCTPProbe"
+	ImapCanaryProbe    = "ImapCanaryProbe"
 
 	ImapSelfTestMonitor  = "ImapSelfTestMonitor"
 	ImapDeepTestMonitor  = "ImapDeepTestMonitor"
 	ImapProxyTestMonitor = "ImapProxyTestMonitor"
 	ImapCTPMonitor       = "ImapCTPMonitor"
+	ImapCanaryMonitor    = "ImapCanaryMonitor"
 
 	AverageCommandProcessingTimeGt60sCheck   = "AverageCommandProcessingTimeGt60sCheck"
 	AverageCommandProcessingTimeGt60sMonitor = "AverageCommandProcessingTimeGt60sMonitor"
@@ -36,6 +38,8 @@ var (
 	counterTiming = Timing{Interval: time.Minute, Timeout: 10 * time.Second, Failures: 5}
 	// a fault has to last for longer than a restart; a copy may be out of use for a minute
 	lastingTiming = Timing{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 6}
+	// of figures of the last hour: they change slowly
+	figuresTiming = Timing{Interval: 30 * time.Second, Timeout: 10 * time.Second, Failures: 3}
 	// of Portico's own resources: these checks cost next to nothing
 	ownTiming = Timing{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 2}
 )
@@ -101,6 +105,12 @@ var entries = [...]Entry{{
 	ProbeHelp: "Counts the commands in progress of one mailbox server, or of all.",
 	MonitorHelp: "Unhealthy if too many commands of one mailbox server, or of all, wait " +
 		"(health.requests_queued).",
+}, {
+	Set: SetIMAP, Monitor: ImapCanaryMonitor, Probe: ImapCanaryProbe, Scope: ScopeCanary,
+	Timing: figuresTiming, UnhealthyAfter: 15 * time.Second, Evidence: Indirect, Rank: lastRank, Ladder: "canary",
+	ProbeHelp: "Compares how users are served by a canary and by the other servers of its database, over all " +
+		"nodes. It runs for canaries with limits (--stop-if).",
+	MonitorHelp: "Unhealthy if a canary serves users worse than its limits allow.",
 }, {
 	Set: SetPortico, Monitor: PorticoResourcesMonitor, Probe: PorticoResourcesCheck, Scope: ScopeNode,
 	Check: true, Timing: ownTiming, Evidence: Indirect, Rank: lastRank,

@@ -18,6 +18,7 @@ const (
 	ProtocolLog     Action = "protocol_log"      // is on for the probe's account while the fault lasts
 	RestartFrontEnd Action = "restart_front_end" // our own listeners and set-up; sessions go on
 	OutOfService    Action = "out_of_service"    // component ImapProxy is Inactive while the fault lasts
+	StopCanary      Action = "stop_canary"       // users of the canary go where the others are
 	Escalate        Action = "escalate"          // people are told
 )
 
@@ -30,6 +31,7 @@ type kind struct {
 	whole    bool   // it hits all databases on the server
 	restarts bool   // a mailbox server, or its service
 	mends    bool   // a fault may be over by it
+	informs  bool   // people are told once it is done
 	again    bool   // done twice it is as good as done once, so an interrupted one is done again
 	resource func(c Case) string
 }
@@ -38,7 +40,7 @@ var kinds = map[Action]kind{
 	RestartService: {id: "RestartService", suffix: "RestartService", onServer: true, whole: true, restarts: true,
 		mends: true, resource: Case.server},
 	Failover: {id: "ServerFailover", lifted: "AllowActivation", suffix: "Failover", onServer: true, again: true,
-		mends: true, resource: Case.moved},
+		mends: true, informs: true, resource: Case.moved},
 	RestartServer: {id: "ForceReboot", suffix: "RestartServer", onServer: true, whole: true, restarts: true,
 		mends: true, resource: Case.server},
 	ProtocolLog: {id: "EnableProtocolLog", lifted: "DisableProtocolLog", suffix: "ProtocolLog", again: true,
@@ -47,7 +49,8 @@ var kinds = map[Action]kind{
 		resource: Case.frontEnd},
 	OutOfService: {id: "TakeComponentOffline", lifted: "BringComponentOnline", suffix: "Offline", again: true,
 		resource: Case.frontEnd},
-	Escalate: {id: "Escalate", suffix: "Escalate", again: true, resource: Case.database},
+	StopCanary: {id: "StopCanary", suffix: "Stop", again: true, informs: true, resource: Case.canary},
+	Escalate:   {id: "Escalate", suffix: "Escalate", again: true, resource: Case.database},
 }
 
 // Responder is the name under which an action is asked for: that of the monitor, with the action in the place of
@@ -66,6 +69,7 @@ var help = map[Action]string{
 	ProtocolLog:     "Switches on the protocol log for the health mailbox while the fault lasts.",
 	RestartFrontEnd: "Reopens Portico's listeners and rebuilds everything behind them. Open sessions continue.",
 	OutOfService:    "Sets component ImapProxy to Inactive while the fault lasts.",
+	StopCanary:      "Stops the canary: its users sign in again where the others are.",
 	Escalate:        "Sends an alert.",
 }
 

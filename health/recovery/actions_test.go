@@ -14,6 +14,7 @@ import (
 func TestKindsOfActions(t *testing.T) {
 	deep := Case{Monitor: "IMAP.Protocol/ImapDeepTestMonitor/db1", Server: "mbx1", Database: "db1"}
 	alone, frontEnd := deep, Case{Monitor: "IMAP.Proxy/ImapProxyTestMonitor"}
+	canary := Case{Monitor: "IMAP/ImapCanaryMonitor/v24@mbx1", Server: "mbx1", Canary: "v24"}
 	alone.Alone = true
 	may := func(action Action, c Case) string {
 		if why := c.unfit(action, &health.Result{Dependency: health.Networking}); why != "" {
@@ -21,23 +22,25 @@ func TestKindsOfActions(t *testing.T) {
 		}
 		return kinds[action].resource(c)
 	}
-	want := map[Action]string{ // for a server's database, for a database alone, for our front end
-		RestartService:  "RestartService  ImapDeepTestRestartService mbx1 - - restarts mends",
-		Failover:        "ServerFailover AllowActivation ImapDeepTestFailover mbx1 db1 - mends again",
-		RestartServer:   "ForceReboot  ImapDeepTestRestartServer mbx1 - - restarts mends",
-		ProtocolLog:     "EnableProtocolLog DisableProtocolLog ImapDeepTestProtocolLog db1 db1 ImapProxy again",
-		RestartFrontEnd: "RestartFrontEnd  ImapDeepTestRestartFrontEnd ImapProxy ImapProxy ImapProxy mends again",
+	want := map[Action]string{ // for a server's database, for a database alone, for our front end, for a canary
+		RestartService:  "RestartService  ImapDeepTestRestartService mbx1 - - - restarts mends",
+		Failover:        "ServerFailover AllowActivation ImapDeepTestFailover mbx1 db1 - - mends informs again",
+		RestartServer:   "ForceReboot  ImapDeepTestRestartServer mbx1 - - - restarts mends",
+		ProtocolLog:     "EnableProtocolLog DisableProtocolLog ImapDeepTestProtocolLog db1 db1 ImapProxy - again",
+		RestartFrontEnd: "RestartFrontEnd  ImapDeepTestRestartFrontEnd ImapProxy ImapProxy ImapProxy - mends again",
 		OutOfService: "TakeComponentOffline BringComponentOnline ImapDeepTestOffline ImapProxy ImapProxy " +
-			"ImapProxy again",
-		Escalate: "Escalate  ImapDeepTestEscalate db1 db1 ImapProxy again",
+			"ImapProxy - again",
+		StopCanary: "StopCanary  ImapDeepTestStop - - - v24 informs again",
+		Escalate:   "Escalate  ImapDeepTestEscalate db1 db1 ImapProxy mbx1 again",
 	}
 	for action, k := range kinds {
-		got := fmt.Sprintf("%s %s %s %s %s %s", action.ID(), k.lifted, action.Responder(catalogue.ImapDeepTestMonitor),
-			may(action, deep), may(action, alone), may(action, frontEnd))
+		got := fmt.Sprintf("%s %s %s %s %s %s %s", action.ID(), k.lifted,
+			action.Responder(catalogue.ImapDeepTestMonitor), may(action, deep), may(action, alone),
+			may(action, frontEnd), may(action, canary))
 		for _, word := range []struct {
 			text string
 			is   bool
-		}{{"restarts", action.Restarts()}, {"mends", k.mends}, {"again", k.again}} {
+		}{{"restarts", action.Restarts()}, {"mends", k.mends}, {"informs", k.informs}, {"again", k.again}} {
 			if word.is {
 				got += " " + word.text
 			}

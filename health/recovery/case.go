@@ -18,6 +18,7 @@ type Case struct {
 	Server   string `json:"server,omitempty"`
 	Database string `json:"database,omitempty"` // the database that the monitor looks at, if it does
 	Alone    bool   `json:"alone,omitempty"`    // other databases on the server are well
+	Canary   string `json:"canary,omitempty"`   // the canary that the monitor looks at, if it does
 	// the node whose front end may be at fault; "" if a server is, or on a Portico that is alone
 	Node     string `json:"node,omitempty"`
 	Resumed  bool   `json:"-"` // a process before this one has begun the action, and was interrupted
@@ -35,6 +36,7 @@ func (c Case) name() string {
 
 func (c Case) server() string   { return c.Server }
 func (c Case) frontEnd() string { return components.ImapProxy }
+func (c Case) canary() string   { return c.Canary }
 
 // database is what the monitor looks at.
 func (c Case) database() string { return cmp.Or(c.Database, c.Server, components.ImapProxy) }
@@ -107,6 +109,8 @@ func (s snapshot) caseOf(m health.MonitorState) Case {
 			c.Server = server
 		}
 		c.Alone = blames && s.othersWell(m, server)
+	case catalogue.ScopeCanary: // the server may be well, and only worse than others
+		c.Canary, c.Server = health.CutCanary(m.Target)
 	}
 	return c
 }
@@ -148,8 +152,12 @@ func own(m health.MonitorState) bool {
 	return m.Evidence() == catalogue.FromServer && m.Scope() == catalogue.ScopeServer
 }
 
-// common returns the text for a monitor that fails on several mailbox servers with a common cause, or "".
+// common returns the text for a monitor that fails on several mailbox servers with a common cause, or "". A canary is
+// compared with servers that would have the same cause.
 func (s snapshot) common(m health.MonitorState) string {
+	if m.Scope() == catalogue.ScopeCanary {
+		return ""
+	}
 	failing, total := health.FailingWith(m, s.all, s.active)
 	if !health.IsCommon(len(failing), total, s.percent) {
 		return ""
@@ -195,6 +203,10 @@ func needsPeople(f *health.Result) string {
 // unfit returns why an action does not apply to a case, or cannot repair its failure, or "".
 func (c Case) unfit(action Action, f *health.Result) string {
 	switch k := kinds[action]; {
+	case action == StopCanary && c.Canary == "":
+		return "the monitor looks at no canary"
+	case action != StopCanary && action != Escalate && c.Canary != "":
+		return "nothing but the stop of a canary follows from its figures"
 	case k.onServer && c.Server == "":
 		return "the mailbox servers' own probes find no server at fault"
 	case k.whole && c.Alone:
@@ -208,11 +220,11 @@ func (c Case) unfit(action Action, f *health.Result) string {
 }
 
 // leaders returns the monitor that recovery handles for each mailbox server, and for the front end (""). Other
-// monitors that fail there wait.
+// monitors that fail there wait, except for canaries: no other step is in the way of their stop.
 func (s snapshot) leaders() map[string]string {
 	var failing []health.MonitorState
 	for _, m := range s.all {
-		if s.fails(m) {
+		if s.fails(m) && m.Scope() != catalogue.ScopeCanary {
 			failing = append(failing, m)
 		}
 	}

@@ -275,7 +275,7 @@ func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, r
 	default:
 		record = r.end(ctx, record, ResultSucceeded, what, nil)
 		done = true
-		if action == Failover {
+		if kinds[action].informs {
 			r.opt.Helped(record)
 		}
 	}

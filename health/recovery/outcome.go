@@ -31,7 +31,7 @@ func (r *Responders) helped(l *Ladder) {
 			!kinds[actionOf(record.ID)].mends {
 			continue
 		}
-		if record.ID != kinds[Failover].id {
+		if !kinds[actionOf(record.ID)].informs {
 			r.opt.Helped(record)
 		}
 		return

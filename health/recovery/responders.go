@@ -68,8 +68,8 @@ type Options struct {
 	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was
 	// restarted. It must not block.
 	Follow func(monitor string, until time.Time)
-	// Helped receives each failover, and the step after which a monitor was healthy before people were told. It must
-	// not block.
+	// Helped receives each failover, each stop of a canary, and the step after which a monitor was healthy before
+	// people were told. It must not block.
 	Helped func(Record)
 }
 
@@ -318,7 +318,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	}
 	lead, until := leads[l.Server], r.comesBackUntil(l.Server, s)
 	common, blameless := s.common(m), l.blameless(m.LastFailure)
-	first := lead == "" || lead == l.Monitor
+	first := lead == "" || lead == l.Monitor || l.Canary != ""
 	switch {
 	case l.Begun != 0:
 		return r.nextStep(ctx, l, m)
@@ -335,7 +335,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 		return r.follow(ctx, l, now, s) && r.rescue(ctx, l, m, s)
 	case first && r.rescue(ctx, l, m, s):
 		return true
-	case r.opt.Now().Before(until):
+	case r.opt.Now().Before(until) && l.Canary == "":
 		l.Note = fmt.Sprintf("%s was restarted and has until %s to come back", l.Server,
 			until.UTC().Format(time.RFC3339))
 	case !first:

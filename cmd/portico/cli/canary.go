@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -35,9 +36,11 @@ of a user are on the same side, on all nodes. Sessions of users who change sides
 end; their mail programs connect again. Nobody else notices.
 
 If the server does not answer, its users are served by the other copies. A
-database has one canary at most.`,
-		Example: "  portico canary start v24 --database db1 --server mbx9 --percent 1 --for 24h",
-		Args:    cobra.ExactArgs(1),
+database has one canary at most.
+` + aboutStopIf,
+		Example: "  portico canary start v24 --database db1 --server mbx9 --percent 1 --for 24h \\\n" +
+			"      --stop-if errors=2x,refusals=2x,p95=2x",
+		Args: cobra.ExactArgs(1),
 	}
 	api := apiFlags(cmd)
 	flags := cmd.Flags()
@@ -46,6 +49,7 @@ database has one canary at most.`,
 	flags.Float64Var(&o.Percent, "percent", 0, "how many of them, in steps of 0.01")
 	flags.StringVar(&file, "users", "", "`file` with users who are sent there in any case, one in each line")
 	length := timeFlag(cmd, "for", 0, "stop by itself after this time")
+	flags.StringVar(&o.StopIf, "stop-if", "", "`limits` at which health stops the canary, such as errors=2x,p95=2x")
 	cmd.MarkFlagRequired("database")
 	cmd.MarkFlagRequired("server")
 	cmd.MarkFlagsOneRequired("percent", "users")
@@ -80,19 +84,44 @@ func usersIn(file string) (users []string, err error) {
 	return users, lines.Err()
 }
 
+// aboutStopIf explains --stop-if.
+const aboutStopIf = `
+With --stop-if, ImapCanaryMonitor compares both sides, by the figures of canary
+status of all nodes. It is Unhealthy if the canary exceeds a limit for about two
+minutes; recovery then stops the canary and tells people. Each limit is a
+multiple of the other side's figure:
+
+  errors      the share of a command's answers that are NO or BAD
+  refusals    the share of sign-ins that are refused
+  p50 p95 p99 the server times of a command
+
+A command, or the sign-ins, count from 500 on each side. A share also has to be
+above its limit by more than chance explains, with ten errors at least, and a
+server time by 5 ms.`
+
 func newCanarySet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "set NAME --percent N",
-		Short: "Change how many users are on a canary",
-		Long: `Set changes the share. Users who are on the canary stay there while it grows.
-Sessions of users who change sides end.`,
-		Args: cobra.ExactArgs(1),
+		Use:   "set NAME [--percent N] [--stop-if LIMITS]",
+		Short: "Change how many users are on a canary, or what stops it",
+		Long: `Set changes the share, or the limits. Users who are on the canary stay there
+while it grows. Sessions of users who change sides end.
+` + aboutStopIf,
+		Example: "  portico canary set v24 --percent 10\n  portico canary set v24 --stop-if errors=3x",
+		Args:    cobra.ExactArgs(1),
 	}
 	api := apiFlags(cmd)
 	percent := cmd.Flags().Float64("percent", 0, "how many of the database's users, in steps of 0.01")
-	cmd.MarkFlagRequired("percent")
+	stopIf := cmd.Flags().String("stop-if", "", "`limits` at which health stops the canary; \"\" for none")
+	cmd.MarkFlagsOneRequired("percent", "stop-if")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return api.change(cmd, admin.PathOf(admin.PathCanarySet, args[0]), admin.CanarySet{Percent: *percent})
+		var to admin.CanarySet
+		if cmd.Flags().Changed("percent") {
+			to.Percent = percent
+		}
+		if cmd.Flags().Changed("stop-if") {
+			to.StopIf = stopIf
+		}
+		return api.change(cmd, admin.PathOf(admin.PathCanarySet, args[0]), to)
 	}
 	return cmd
 }
@@ -115,29 +144,28 @@ func newCanaryStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [NAME]",
 		Short: "Compare how users are served on a canary and on the other servers",
-		Long: `Status shows the share of each canary, and for both sides the sessions, sign-ins
-and refusals, and for each command how long the servers took: what 50, 95 and
-99 % of the answers did not exceed. Figures are since the start of the canary,
-at most of the last hour, and of all users of these servers. "too few" means less
-than ` + strconv.Itoa(admin.CanaryEnough) + ` answers.
+		Long: `Status shows the share of each canary, and for both sides how many sign-ins there
+were and how many of them were refused, and for each command how many answers,
+how many of them were NO or BAD (Failed), and how long the servers took: what 50,
+95 and 99 % of the answers did not exceed, within 19 %. Figures are since the
+start of the canary, at most of the last hour, and of all users of these servers.
+"too few" means less than ` + strconv.Itoa(admin.CanaryEnough) + ` answers. -o wide also shows sessions, and the limits
+of --stop-if.
 
 Exit status: 0 there is such a canary, 1 there is none.` + aboutSite,
 		Args: cobra.MaximumNArgs(1),
 	}
 	api := siteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		answers, err := getAll[[]admin.Canary](cmd.Context(), api, admin.PathCanaries)
+		q := url.Values{"buckets": {"true"}} // to merge the answers of nodes
+		if len(args) > 0 {
+			q.Set("name", args[0])
+		}
+		answers, err := getAll[[]admin.Canary](cmd.Context(), api, admin.PathCanaries+"?"+q.Encode())
 		if err != nil {
 			return err
 		}
-		all := []admin.Canary{}
-		for _, from := range answers.answers {
-			for _, c := range from.answer {
-				if c.Node = from.node; len(args) == 0 || c.Name == args[0] {
-					all = append(all, c)
-				}
-			}
-		}
+		all := admin.MergeCanaries(answers.list())
 		if err := errors.Join(api.printCanaries(cmd, all), answers.incomplete()); err != nil {
 			return err
 		}
@@ -149,45 +177,41 @@ Exit status: 0 there is such a canary, 1 there is none.` + aboutSite,
 	return cmd
 }
 
-// printCanaries prints a row for each side, and below it one for each command.
+// printCanaries prints a row for each side's sign-ins, and below it one for each command.
 func (a *apiCommand) printCanaries(cmd *cobra.Command, all []admin.Canary) error {
-	rows := table.New("Canary", "Side", "Servers", "Command", "Count", "P50", "P95", "P99").
-		Wide("Sessions", "SignIns", "Refused", "Until", "Reason")
-	var nodes []string
+	rows := table.New("Canary", "Side", "Servers", "Command", "Count", "Failed", "P50", "P95", "P99").
+		Wide("Sessions", "StopIf", "Until", "Reason")
 	for _, c := range all {
 		for i, arm := range c.Arms {
 			side := "canary " + strconv.FormatFloat(c.Percent, 'f', -1, 64) + " %"
 			if i > 0 {
 				side = "others"
 			}
-			var refused uint64
-			for _, n := range arm.Refused {
-				refused += n
+			add := func(command string, count, failed uint64, times ...string) {
+				share := strconv.FormatFloat(100*admin.CanaryShare(failed, count), 'f', 2, 64) + " %"
+				cells := append([]string{c.Name, side, cmp.Or(strings.Join(arm.Servers, ","), "-"), command,
+					strconv.FormatUint(count, 10), enough(count, share)}, times...)
+				rows.AddNamed(c.Name, append(cells, strconv.FormatInt(arm.Sessions, 10), cmp.Or(c.StopIf, "-"),
+					shownTime(c.Until), c.Reason)...)
 			}
-			last := []string{strconv.FormatInt(arm.Sessions, 10), strconv.FormatUint(arm.SignIns, 10),
-				strconv.FormatUint(refused, 10), shownTime(c.Until), c.Reason}
-			verbs := arm.Verbs
-			if len(verbs) == 0 {
-				verbs = []admin.CanaryVerb{{Verb: "-"}}
-			}
-			for _, v := range verbs {
-				rows.AddNamed(c.Name, append([]string{c.Name, side, cmp.Or(strings.Join(arm.Servers, ","), "-"),
-					v.Verb, strconv.FormatUint(v.Commands, 10), enough(v, v.P50), enough(v, v.P95), enough(v, v.P99)},
-					last...)...)
-				nodes = append(nodes, c.Node)
+			refused := arm.RefusedSignIns()
+			add("sign-in", arm.SignIns+refused, refused, "-", "-", "-")
+			for _, v := range arm.Verbs {
+				took := func(seconds float64) string { return enough(v.Commands, table.Latency(inSeconds(seconds))) }
+				add(v.Verb, v.Commands, v.Errors, took(v.P50), took(v.P95), took(v.P99))
 			}
 		}
 	}
-	return a.print(cmd, all, rows.Second("Node", nodes))
+	return a.print(cmd, all, rows)
 }
 
-// enough is a server time, if there are enough answers to say so.
-func enough(v admin.CanaryVerb, seconds float64) string {
+// enough is a figure of a number of answers, if they are enough to say so.
+func enough(answers uint64, figure string) string {
 	switch {
-	case v.Commands == 0:
+	case answers == 0:
 		return "-"
-	case v.Commands < admin.CanaryEnough:
+	case answers < admin.CanaryEnough:
 		return "too few"
 	}
-	return table.Latency(inSeconds(seconds))
+	return figure
 }

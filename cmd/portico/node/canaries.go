@@ -23,11 +23,14 @@ import (
 type canariesAPI struct{ s *service }
 
 // Canaries implements admin.Canaries.
-func (c canariesAPI) Canaries() []admin.Canary {
+func (c canariesAPI) Canaries(name string) []admin.Canary {
 	all := []admin.Canary{}
 	for _, is := range c.s.mailbox.active.Canaries() {
+		if name != "" && is.Name != name {
+			continue
+		}
 		shown := admin.Canary{Name: is.Name, Database: is.Database, Server: is.Server, Percent: is.Percent,
-			Users: is.Users, Since: is.Since}
+			Users: is.Users, Since: is.Since, StopIf: is.Limits.String()}
 		if !is.Until.IsZero() {
 			shown.Until = &is.Until
 		}
@@ -70,11 +73,8 @@ func (c canariesAPI) arm(since time.Time, servers ...string) admin.CanaryArm {
 		}
 	}
 	for _, verb := range slices.Sorted(maps.Keys(verbs)) {
-		times := &verbs[verb].Times
-		if times.Count > 0 {
-			arm.Verbs = append(arm.Verbs, admin.CanaryVerb{Verb: verb, Commands: times.Count,
-				P50: times.Quantile(0.5).Seconds(), P95: times.Quantile(0.95).Seconds(),
-				P99: times.Quantile(0.99).Seconds()})
+		if row := verbs[verb]; row.Times.Count > 0 {
+			arm.Verbs = append(arm.Verbs, admin.NewCanaryVerb(verb, &row.Times, row.Errors))
 		}
 	}
 	return arm
@@ -95,6 +95,7 @@ func (c canariesAPI) add(to map[string]*history.Row, q history.Query) {
 			}
 			to[name].Sessions += row.Sessions
 			to[name].Times.Add(&row.Times)
+			to[name].Errors += row.Errors
 			for result, n := range row.SignIns {
 				to[name].SignIns[result] += n
 			}
@@ -117,9 +118,13 @@ func (c canariesAPI) StartCanary(ctx context.Context, name string, o admin.Canar
 	if err != nil {
 		return admin.Change{}, err
 	}
-	return c.change(ctx, o.Database, func(now backend.Canary) (backend.Canary, error) {
+	limits, err := backend.ParseCanaryLimits(o.StopIf)
+	if err != nil {
+		return admin.Change{}, admin.Of(admin.KindInvalid, err)
+	}
+	return c.change(ctx, o.Database, backend.MoveOptions{}, func(now backend.Canary) (backend.Canary, error) {
 		next := backend.Canary{Name: name, Database: o.Database, Server: o.Server, Percent: o.Percent, Users: users,
-			Salt: rand.Text(), Since: time.Now().UTC().Truncate(time.Second)}
+			Salt: rand.Text(), Since: time.Now().UTC().Truncate(time.Second), Limits: limits}
 		if now.Server != "" {
 			if now.Name != name || now.Server != o.Server {
 				return now, fmt.Errorf("%w: %s", backend.ErrCanaryRuns, now.Name)
@@ -146,28 +151,47 @@ func (c canariesAPI) canonical(typed []string) (users []string, err error) {
 }
 
 // SetCanary implements admin.Canaries.
-func (c canariesAPI) SetCanary(ctx context.Context, name string, percent float64) (admin.Change, error) {
+func (c canariesAPI) SetCanary(ctx context.Context, name string, to admin.CanarySet) (admin.Change, error) {
+	var limits backend.CanaryLimits
+	if to.StopIf != nil {
+		var err error
+		if limits, err = backend.ParseCanaryLimits(*to.StopIf); err != nil {
+			return admin.Change{}, admin.Of(admin.KindInvalid, err)
+		}
+	}
 	var names []string
 	for _, is := range c.s.mailbox.active.Canaries() {
-		if names = append(names, is.Name); is.Name == name {
-			return c.change(ctx, is.Database, func(now backend.Canary) (backend.Canary, error) {
-				if now.Name != name {
-					return now, admin.NoSuch("canary", name, nil)
-				}
-				now.Percent = percent
-				return now, nil
-			})
+		if names = append(names, is.Name); is.Name != name {
+			continue
 		}
+		return c.change(ctx, is.Database, backend.MoveOptions{}, func(now backend.Canary) (backend.Canary, error) {
+			if now.Name != name {
+				return now, admin.NoSuch("canary", name, nil)
+			}
+			if to.Percent != nil {
+				now.Percent = *to.Percent
+			}
+			if to.StopIf != nil {
+				now.Limits = limits
+			}
+			return now, nil
+		})
 	}
 	return admin.Change{}, admin.NoSuch("canary", name, names)
 }
 
 // StopCanary implements admin.Canaries.
 func (c canariesAPI) StopCanary(ctx context.Context, name string) (admin.Change, error) {
+	return c.stop(ctx, name, "", backend.MoveOptions{})
+}
+
+// stop stops a canary, if it is on a server; "" is any.
+func (c canariesAPI) stop(ctx context.Context, name, server string, o backend.MoveOptions) (admin.Change, error) {
+	ours := func(is backend.Canary) bool { return is.Name == name && (server == "" || is.Server == server) }
 	for _, is := range c.s.mailbox.active.Canaries() {
-		if is.Name == name {
-			return c.change(ctx, is.Database, func(now backend.Canary) (backend.Canary, error) {
-				if now.Name != name {
+		if ours(is) {
+			return c.change(ctx, is.Database, o, func(now backend.Canary) (backend.Canary, error) {
+				if !ours(now) {
 					return now, nil
 				}
 				return backend.Canary{}, nil
@@ -178,8 +202,8 @@ func (c canariesAPI) StopCanary(ctx context.Context, name string) (admin.Change,
 		Now: canaryWords(backend.Canary{})}, nil
 }
 
-// change changes the canary of a database.
-func (c canariesAPI) change(ctx context.Context, database string,
+// change changes the canary of a database. Of o, the patience with absent nodes counts.
+func (c canariesAPI) change(ctx context.Context, database string, o backend.MoveOptions,
 	decide func(backend.Canary) (backend.Canary, error)) (change admin.Change, err error) {
 	ctx, done, err := c.s.moves.underWay.begin(ctx)
 	if err != nil {
@@ -191,13 +215,14 @@ func (c canariesAPI) change(ctx context.Context, database string,
 		change = admin.Change{What: "canary " + cmp.Or(next.Name, now.Name), Was: canaryWords(now),
 			Now: canaryWords(next)}
 		return next, err
-	}, c.s.sessions.endUsers)
+	}, c.s.sessions.endUsers, o)
 	if errors.Is(err, backend.ErrUnknownName) {
 		return change, admin.NoSuch("database", database, c.s.names().Databases)
 	}
 	if err == nil && change.Was != change.Now {
 		c.s.log.Warn().Str("database", database).Str("was", change.Was).Str("now", change.Now).
 			Msg("canary changed")
+		c.s.monitoring.plan()
 	}
 	return change, err
 }
@@ -210,6 +235,9 @@ func canaryWords(c backend.Canary) string {
 	words := strconv.FormatFloat(math.Round(c.Percent*100)/100, 'f', -1, 64) + " % of " + c.Database + " on " + c.Server
 	if n := len(c.Users); n > 0 {
 		words += fmt.Sprintf(" and %d named", n)
+	}
+	if limits := c.Limits.String(); limits != "" {
+		words += ", stopped if " + limits
 	}
 	return words
 }
@@ -237,7 +265,8 @@ func (c canariesAPI) endOver(ctx context.Context, now time.Time) {
 		if is.Until.IsZero() || now.Before(is.Until) {
 			continue
 		}
-		_, err := c.change(ctx, is.Database, func(present backend.Canary) (backend.Canary, error) {
+		var o backend.MoveOptions
+		_, err := c.change(ctx, is.Database, o, func(present backend.Canary) (backend.Canary, error) {
 			if !present.Until.Equal(is.Until) { // another node was first
 				return present, nil
 			}

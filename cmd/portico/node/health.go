@@ -33,7 +33,7 @@ func (m *monitoring) configured(current *inForce) health.Plan {
 	return health.NewPlan(health.PlanOptions{
 		Targets: map[catalogue.Scope][]string{
 			catalogue.ScopeServer: current.tier().Servers(), catalogue.ScopeDatabase: databases,
-			catalogue.ScopeCopy: equalCopies(config, databases),
+			catalogue.ScopeCopy: equalCopies(config, databases), catalogue.ScopeCanary: judged(m.mailbox.active),
 		},
 		Timings: timings, Flapping: health.Flapping(config.Health.Flapping), Runs: m.runs(config),
 	})
@@ -67,6 +67,7 @@ func (m *monitoring) runs(config *configs.Config) health.Runs {
 			database, server := health.CutCopy(copied)
 			return m.copies.watch(database, server, settings.DeepTest.Failures, back.CopyTest(database, server))
 		},
+		catalogue.ImapCanaryProbe:                        m.canary,
 		catalogue.ImapProxyTestProbe:                     func(string) run { return front.ProxyTest(m.clients.admit) },
 		catalogue.ImapCTPProbe:                           front.CTP,
 		catalogue.ProxyConnectionsFailedGt20PercentCheck: signIns.Check,
@@ -84,6 +85,11 @@ func (m *monitoring) runs(config *configs.Config) health.Runs {
 		},
 		catalogue.PorticoStoreCheck: func(string) run { return health.Stored(m.store.usable) },
 	}
+}
+
+// canary is the run function of the probe of a canary.
+func (m *monitoring) canary(target string) func(context.Context, *health.Run) error {
+	return health.Canary(target, m.compare)
 }
 
 // signIns is what the check of users' sign-ins looks at.

@@ -41,6 +41,8 @@ type monitoring struct {
 	sessions *carriedSessions
 	// unusable says why nothing moves to a mailbox server, though users may be served elsewhere. Recovery knows.
 	unusable func(server string) []string
+	// compare compares a canary with the other servers.
+	compare func(ctx context.Context, canary string) health.CanaryFigures
 }
 
 // start reads what is stored. Nothing is probed before run. evacuate moves what is active on a mailbox server.
@@ -161,6 +163,16 @@ func (m *monitoring) verify(ctx context.Context, of health.MonitorState) *health
 		return nil
 	}
 	return results[0]
+}
+
+// lastFailure is what the monitor with an identity has found last; "" if it has never failed.
+func (m *monitoring) lastFailure(id string) string {
+	for _, of := range m.engine.Monitors() {
+		if of.ID() == id && of.LastFailure != nil {
+			return of.LastFailure.Err
+		}
+	}
+	return ""
 }
 
 // serverFails returns why nothing must move to a mailbox server although it may answer, or nil.

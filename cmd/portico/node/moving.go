@@ -102,6 +102,7 @@ type mover struct {
 	sessions *carriedSessions
 	monitors interface {
 		unreadable(database, server string) (f backend.Failure, unreadable bool)
+		plan()
 		serverFails(server string) error
 	}
 }
@@ -155,6 +156,7 @@ func (m *mover) follow(ctx context.Context, mailbox *mailboxState) {
 		CanaryChanged: func(now backend.Canary) {
 			m.log.Warn().Str("database", now.Database).Str("now", canaryWords(now)).
 				Msg("canary changed by another writer of the store")
+			m.monitors.plan()
 		},
 		Failed: m.log.reporter("cannot end all sessions after a move"),
 	})

@@ -15,6 +15,7 @@ import (
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health"
+	"portico/health/admin"
 	"portico/health/catalogue"
 	"portico/health/components"
 	"portico/health/recovery"
@@ -44,6 +45,7 @@ type recovering struct {
 	// restartFrontEnd builds all that leads to clients and mailbox servers again. Sessions go on.
 	restartFrontEnd func(context.Context) error
 	helped          func(recovery.Record) // told what has mended something
+	canaries        canariesAPI
 }
 
 // start continues what the process before was doing, as stored.
@@ -129,6 +131,7 @@ func recoveryPlan(settings configs.Recovery) recovery.Plan {
 			recovery.ProtocolLog:     recovery.Throttle(t.ProtocolLog),
 			recovery.RestartFrontEnd: recovery.Throttle(t.RestartFrontEnd),
 			recovery.OutOfService:    recovery.Throttle(t.OutOfService),
+			recovery.StopCanary:      {InAnHour: -1, InADay: -1, GroupInADay: -1}, // a canary is stopped once
 		},
 	}
 }
@@ -149,6 +152,7 @@ func (r *recovering) actors() map[recovery.Action]recovery.Actor {
 			}
 			return "front end restarted; open sessions continue", nil
 		}},
+		recovery.StopCanary: {Do: r.stopCanary},
 		recovery.OutOfService: {
 			Do: func(ctx context.Context, _ recovery.Case) (string, error) {
 				if err := r.setImapProxy(ctx, components.Inactive); err != nil {
@@ -260,6 +264,32 @@ func (r *recovering) move(ctx context.Context, move moving) ([]backend.MoveResul
 		return nil, err
 	}
 	return r.moves.move(ctx, patient)
+}
+
+// stopCanary sends the users of a canary back, with patience for nodes of the site that are absent.
+func (r *recovering) stopCanary(ctx context.Context, c recovery.Case) (string, error) {
+	if c.Canary == "" {
+		return "", recovery.Skipped("no canary is named")
+	}
+	why := r.monitoring.lastFailure(c.Monitor)
+	var change admin.Change
+	var err error
+	stop, patience := func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		change, err = r.canaries.stop(ctx, c.Canary, c.Server, o)
+		return nil
+	}, r.config.current().config.Cluster
+	patient, failed := r.cluster.patiently(patience, stop)
+	if failed != nil {
+		return "", failed
+	}
+	patient(ctx, backend.MoveOptions{})
+	switch {
+	case err != nil:
+		return "", err
+	case change.Was == change.Now:
+		return "", recovery.Skipped("the canary has ended meanwhile")
+	}
+	return fmt.Sprintf("canary %s stopped (it was %s): %s", c.Canary, change.Was, why), nil
 }
 
 // allowActivation lifts the block of failover. Nothing moves back by that.

@@ -192,13 +192,14 @@ func (s *service) putFirstInForce() error {
 func (s *service) startHealth() error {
 	s.components = &componentStates{config: s.config, log: s.log, clients: s.clients}
 	s.monitoring = &monitoring{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, clients: s.clients,
-		sessions: s.sessions, cluster: s.cluster}
+		sessions: s.sessions, cluster: s.cluster, compare: canariesAPI{s}.compare}
 	s.alerts = &alerting{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox, components: s.components,
 		monitoring: s.monitoring, background: s.background,
 		nodes: s.nodeNames, bundle: s.bundle}
 	s.recovery = &recovering{config: s.config, log: s.log, store: s.store, mailbox: s.mailbox,
 		components: s.components, monitoring: s.monitoring, moves: s.moves, cluster: s.cluster,
-		metrics: newRecoveryMetrics(s.metrics), restartFrontEnd: s.restartFrontEnd, helped: s.alerts.recovered}
+		canaries: canariesAPI{s},
+		metrics:  newRecoveryMetrics(s.metrics), restartFrontEnd: s.restartFrontEnd, helped: s.alerts.recovered}
 	s.alerts.recovery, s.moves.monitors, s.monitoring.unusable = s.recovery, s.monitoring, s.recovery.unusable
 	if err := s.components.start(s.store.components, s.metrics); err != nil {
 		return err

@@ -130,5 +130,6 @@ var recoverySteps = map[configs.RecoveryStep]recovery.Action{
 	configs.StepProtocolLog:     recovery.ProtocolLog,
 	configs.StepRestartFrontEnd: recovery.RestartFrontEnd,
 	configs.StepOutOfService:    recovery.OutOfService,
+	configs.StepStopCanary:      recovery.StopCanary,
 	configs.StepEscalate:        recovery.Escalate,
 }
