@@ -65,12 +65,13 @@ soak-moves: ## move databases while nodes and etcd fail: 200 simulated sites, an
 	go test -count 1 -v -timeout 20m -run TwoPlaces ./backend/move -seeds 200 -etcd 3m
 
 .PHONY: soak-cluster
-soak-cluster: ## five node processes: 1,000 moves, a million admissions, all kinds of faults; then with leases trusted (an hour)
+soak-cluster: ## five node processes: 1,000 moves, a million admissions, all kinds of faults; suspended leaders (an hour)
 	go test -count 1 -v -timeout 90m -run SiteNeverAtTwoServers ./backend $(soak-site) -site-admissions 1000000 \
 		-site-deaths 24 -site-keeps=false
 	go test -count 1 -v -timeout 90m -run SiteNeverAtTwoServers ./backend $(soak-site) -site-admissions 500000 \
 		-site-deaths 24
 	go test -count 1 -v -timeout 30m -run SiteNeverAtTwoServers ./backend $(soak-site) -site-trusts
+	go test -count 1 -v -timeout 30m -run TwoLeaders ./cmd/portico/node -suspended-leaders 2
 
 soak-site := -site-moves 1000 -site-users 32 -site-suspended 1m -site-etcd-away 15s
 
