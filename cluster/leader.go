@@ -128,7 +128,7 @@ func (l *Leader) Run(ctx context.Context) {
 // stand makes this node the leader, unless there is one. release ends that.
 func (l *Leader) stand(ctx context.Context) (lost <-chan struct{}, release func(), err error) {
 	ctx, release = context.WithCancel(ctx)
-	lost, err = l.leases.Hold(ctx, leaderKey, []byte(l.name), PresenceTime)
+	lost, err = l.leases.Hold(ctx, leaderKey, 0, []byte(l.name), PresenceTime)
 	if err != nil {
 		release()
 		return nil, release, err

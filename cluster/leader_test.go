@@ -21,7 +21,7 @@ type election struct {
 	ends map[string]func() // by value: ends the lease of that holder, who does not notice by itself
 }
 
-func (s *election) Hold(ctx context.Context, key string, value []byte,
+func (s *election) Hold(ctx context.Context, key string, _ uint64, value []byte,
 	_ time.Duration) (<-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

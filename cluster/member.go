@@ -34,7 +34,8 @@ type Member struct {
 	opt     Options
 	nodes   store.Set[Node]
 	seen    *store.Mirror[Node]
-	present *store.Mirror[presence]
+	lease   lease         // of Join
+	resumed chan struct{} // has a token when this process is the node's again
 	began   time.Time
 
 	joining sync.Mutex // held while the registration is written
@@ -42,7 +43,7 @@ type Member struct {
 	mu     sync.Mutex // guards what follows
 	own    store.Item[Node]
 	paused bool                     // another process of this node registers
-	since  map[string]sighting      // by name of a node
+	all    []NodeState              // as look has found them, sorted by name
 	moved  map[chan<- struct{}]bool // told when who is present changes
 }
 
@@ -58,19 +59,20 @@ func Join(ctx context.Context, s store.Store, self Node, o Options) (*Member, er
 		o.Failed = func(error) {}
 	}
 	m := &Member{store: s, self: self, opt: o, nodes: store.SetOf[Node](s, nodesKey), began: time.Now(),
-		since: make(map[string]sighting), moved: make(map[chan<- struct{}]bool)}
-	if err := m.free(ctx); err != nil {
-		return nil, err
-	}
-	if err := m.join(ctx); err != nil {
-		return nil, err
-	}
+		resumed: make(chan struct{}, 1), moved: make(map[chan<- struct{}]bool)}
 	var err error
-	changed := store.MirrorOptions{Changed: m.look, Failed: o.Failed}
-	if m.seen, err = store.NewMirror(ctx, m.nodes, changed); err != nil {
+	m.lease, err = m.hold(ctx) // first: nobody may find this node registered and absent
+	switch {
+	case errors.Is(err, ErrTaken):
 		return nil, err
+	case err != nil && !errors.Is(err, store.ErrAway): // without an effect on what is safe
+		m.opt.Failed(err)
 	}
-	if m.present, err = store.NewMirror(ctx, presences(s), changed); err != nil {
+	if err = m.join(ctx); err == nil {
+		m.seen, err = store.NewMirror(ctx, m.nodes, store.MirrorOptions{Changed: m.look, Failed: o.Failed})
+	}
+	if err != nil {
+		m.lease.release()
 		return nil, err
 	}
 	m.look()
@@ -93,18 +95,6 @@ func (m *Member) join(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.own = before
-	return nil
-}
-
-// free returns ErrTaken if another machine is present by this node's name.
-func (m *Member) free(ctx context.Context) error {
-	item, err := presences(m.store).Get(ctx, m.self.Name)
-	if err != nil {
-		return err
-	}
-	if item.Revision != 0 && item.Err == nil && item.Value.Machine != m.self.Machine {
-		return fmt.Errorf("node %s: %w", m.self.Name, ErrTaken)
-	}
 	return nil
 }
 
@@ -175,9 +165,9 @@ func (m *Member) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { m.seen.Run(ctx) })
-	group.Go(func() { m.present.Run(ctx) })
+	group.Go(func() { m.followPresence(ctx) })
 	if m.opt.Leases != nil {
-		group.Go(func() { m.bePresent(ctx) })
+		group.Go(func() { m.stayPresent(ctx) })
 	}
 	m.keep(ctx)
 }
@@ -233,7 +223,18 @@ func (m *Member) Pause() (resume func(ctx context.Context) error) {
 	}
 	pause(true)
 	return func(ctx context.Context) error {
-		defer pause(false)
-		return m.register(ctx, m.newBoot())
+		err := m.register(ctx, m.newBoot())
+		pause(false)
+		select {
+		case m.resumed <- struct{}{}:
+		default:
+		}
+		return err
 	}
+}
+
+func (m *Member) isPaused() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.paused
 }

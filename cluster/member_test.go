@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +16,9 @@ import (
 // leases holds entries of a store in memory: an entry goes a while after its writer has.
 type leases struct{ store.Store }
 
-func (l leases) Hold(ctx context.Context, key string, value []byte, ttl time.Duration) (<-chan struct{}, error) {
-	revision, err := l.CompareAndSet(ctx, key, 0, value)
+func (l leases) Hold(ctx context.Context, key string, revision uint64, value []byte,
+	ttl time.Duration) (<-chan struct{}, error) {
+	revision, err := l.CompareAndSet(ctx, key, revision, value)
 	if err != nil {
 		return nil, err
 	}
@@ -217,9 +219,16 @@ func TestRemove(t *testing.T) {
 		s := store.Memory()
 		defer s.Close()
 		_, kill := join(t, s, Node{Name: "mx1"})
+		judged := func() Node {
+			all, err := Registered(t.Context(), s)
+			if err != nil || len(all) == 0 {
+				return Node{Name: "mx1"}
+			}
+			return all[0].Value
+		}
 		remove := func(dead bool, want error) {
 			t.Helper()
-			if err := Remove(t.Context(), s, "mx1", dead); !errors.Is(err, want) {
+			if err := Remove(t.Context(), s, judged(), dead); !errors.Is(err, want) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		}
@@ -229,17 +238,28 @@ func TestRemove(t *testing.T) {
 		remove(false, ErrMayServe)
 		remove(true, nil)
 		remove(true, ErrUnknown)
+		_, kill = join(t, s, Node{Name: "mx1"})
+		dead := judged()
+		kill()
+		time.Sleep(time.Minute)
 		m, kill := join(t, s, Node{Name: "mx1"})
-		if err := m.Leave(t.Context()); err != nil {
-			t.Fatal(err)
+		if err := Remove(t.Context(), s, dead, true); !errors.Is(err, ErrPresent) {
+			t.Errorf("in the moment of its start: %v", err)
 		}
 		kill()
 		time.Sleep(time.Minute)
+		if err := Remove(t.Context(), s, dead, true); !errors.Is(err, ErrBack) {
+			t.Errorf("after another start: %v", err)
+		}
+		if err := m.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		remove(false, nil)
 	})
 }
 
-// A node that is back since it was judged dead is not expelled, and is not taken for absent as long as the one before.
+// A node that is back since it was judged dead is not expelled, and is not taken for absent at any time: neither after
+// its start, nor when its next process is about to take its place and fails.
 func TestExpel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store.Memory()
@@ -249,13 +269,28 @@ func TestExpel(t *testing.T) {
 		kill()
 		time.Sleep(time.Minute)
 		judged := a.Absent()[0]
-		again, err := Join(t.Context(), s, Node{Name: "mx2"}, Options{Leases: leases{s}}) // not present yet
-		if err != nil {
+		var absences atomic.Int32
+		changed := a.Changed(t.Context())
+		go func() {
+			for {
+				select {
+				case <-changed:
+					absences.Add(int32(len(a.Absent())))
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}()
+		again, _ := join(t, s, Node{Name: "mx2"})
+		resume := again.Pause()
+		_, fail := join(t, s, Node{Name: "mx2"})
+		fail()
+		if err := resume(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
-		if absent := a.Absent(); len(absent) != 1 || !absent[0].Since.Equal(time.Now()) {
-			t.Errorf("absent %+v", absent)
+		time.Sleep(time.Minute)
+		if n := absences.Load(); n > 0 {
+			t.Errorf("taken for absent %d times", n)
 		}
 		expel := func(node Node, left int) {
 			t.Helper()

@@ -39,6 +39,8 @@ var (
 	ErrPresent = errors.New("the node is present: stop Portico there first")
 	// ErrMayServe means that a node that is to be removed has not ended properly.
 	ErrMayServe = errors.New("the node has not ended properly, and may still serve users")
+	// ErrBack means that a node that is to be removed has registered again since somebody judged it.
+	ErrBack = errors.New("the node has registered again meanwhile: it is back")
 	// ErrUnknown means that no such node is registered.
 	ErrUnknown = errors.New("no such node is registered")
 )
@@ -60,28 +62,33 @@ func Registered(ctx context.Context, s store.Store) ([]store.Item[Node], error) 
 	return all, err
 }
 
-// Remove removes a node from a site, so that nobody waits for it any more. dead says that it does not run: if that is
+// Remove removes a node from a site, so that nobody waits for it any more. node is what was known of it when that was
+// decided: if it has registered again since, that registration stands. dead says that it does not run: if that is
 // wrong, users may be on two copies of a database. Without it, only a node that has ended properly is removed. The
-// error is ErrUnknown, ErrPresent, ErrMayServe or the store's.
-func Remove(ctx context.Context, s store.Store, name string, dead bool) error {
+// error is ErrUnknown, ErrPresent, ErrBack, ErrMayServe or the store's.
+func Remove(ctx context.Context, s store.Store, node Node, dead bool) error {
 	nodes := store.SetOf[Node](s, nodesKey)
-	item, err := nodes.Get(ctx, name)
+	item, err := nodes.Get(ctx, node.Name)
 	if err != nil {
 		return err
 	}
-	_, here := s.Get(ctx, presentKey+name)
+	_, here := s.Get(ctx, presentKey+node.Name)
 	switch {
 	case item.Revision == 0:
 		err = ErrUnknown
 	case here == nil:
 		err = ErrPresent
+	case item.Value.Boot != node.Boot:
+		err = ErrBack
 	case !dead && !item.Value.Stopped:
 		err = ErrMayServe
 	default:
-		err = nodes.Remove(ctx, item)
+		if err = nodes.Remove(ctx, item); errors.Is(err, store.ErrConflict) {
+			err = ErrBack
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("node %s: %w", name, err)
+		return fmt.Errorf("node %s: %w", node.Name, err)
 	}
 	return nil
 }

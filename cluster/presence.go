@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,69 +17,134 @@ const PresenceTime = 10 * time.Second
 
 // Leases keep entries that go away by themselves when their writer is silent.
 type Leases interface {
-	// Hold keeps an entry, which must not exist (else the error is store.ErrConflict), until ctx ends or its writer
-	// has been silent for ttl. lost is closed when the entry is gone.
-	Hold(ctx context.Context, key string, value []byte, ttl time.Duration) (lost <-chan struct{}, err error)
+	// Hold keeps an entry, which must have the given revision (0: it must not exist; else the error is
+	// store.ErrConflict), until ctx ends or its writer has been silent for ttl. What was there goes on under the new
+	// lease alone. lost is closed when the lease is over.
+	Hold(ctx context.Context, key string, revision uint64, value []byte, ttl time.Duration) (lost <-chan struct{},
+		err error)
 }
 
 // presence is what a node that is present says of itself.
 type presence struct {
 	Machine string `json:"machine,omitempty"`
-	Boot    string `json:"boot"`
 }
 
 func presences(s store.Store) store.Set[presence] { return store.SetOf[presence](s, presentKey) }
 
-// sighting is since when a node is present, or is not. It begins again when the node registers.
-type sighting struct {
-	boot    string
-	present bool
-	since   time.Time
+// lease is what keeps this node present.
+type lease struct {
+	lost <-chan struct{} // closed when it is over; nil if there is none
+	end  context.CancelFunc
 }
 
-// bePresent keeps this node present until ctx ends. Right after a start, the entry of the process before may still be
-// there.
-func (m *Member) bePresent(ctx context.Context) {
-	for ctx.Err() == nil {
-		text, _ := json.Marshal(presence{m.self.Machine, m.Boot()}) // strings
-		lost, err := m.opt.Leases.Hold(ctx, presentKey+m.self.Name, text, PresenceTime)
-		switch {
-		case err == nil:
-			<-lost
-			continue
-		case !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrAway) && ctx.Err() == nil:
-			m.opt.Failed(err)
-		}
-		sleep.For(ctx, retryTime)
+// release ends it.
+func (l lease) release() {
+	if l.end != nil {
+		l.end()
+		<-l.lost
 	}
 }
 
-// look notes who is present now.
+// hold makes this node present, in place of an earlier process on this machine. The error is ErrTaken if another
+// machine is present by this node's name.
+func (m *Member) hold(ctx context.Context) (lease, error) {
+	for {
+		item, err := presences(m.store).Get(ctx, m.self.Name)
+		switch {
+		case err != nil:
+			return lease{}, err
+		case item.Revision != 0 && item.Err == nil && item.Value.Machine != m.self.Machine:
+			return lease{}, fmt.Errorf("node %s: %w", m.self.Name, ErrTaken)
+		case m.opt.Leases == nil:
+			return lease{}, nil
+		}
+		text, _ := json.Marshal(presence{m.self.Machine}) // a string
+		held, end := context.WithCancel(context.WithoutCancel(ctx))
+		stop := context.AfterFunc(ctx, end)
+		lost, err := m.opt.Leases.Hold(held, presentKey+m.self.Name, item.Revision, text, PresenceTime)
+		stop()
+		if err == nil {
+			return lease{lost, end}, nil
+		}
+		end()
+		if !errors.Is(err, store.ErrConflict) || sleep.For(ctx, retryTime) != nil {
+			return lease{}, err
+		}
+	}
+}
+
+// stayPresent keeps this node present until ctx ends, but for the time in which another process of it does.
+func (m *Member) stayPresent(ctx context.Context) {
+	is := m.lease
+	for {
+		var again <-chan time.Time
+		if is.lost == nil {
+			again = time.After(retryTime)
+		}
+		select {
+		case <-again:
+		case <-is.lost:
+		case <-m.resumed: // the other process has the entry
+		case <-ctx.Done():
+			is.release()
+			return
+		}
+		next, err := lease{}, error(nil)
+		if !m.isPaused() {
+			next, err = m.hold(ctx)
+		}
+		if err != nil && !errors.Is(err, store.ErrAway) && ctx.Err() == nil {
+			m.opt.Failed(err)
+		}
+		is.release()
+		is = next
+	}
+}
+
+// followPresence looks again whenever somebody comes or goes, until ctx ends or the store closes.
+func (m *Member) followPresence(ctx context.Context) {
+	changes, err := m.store.Watch(ctx, presentKey)
+	if err != nil {
+		m.opt.Failed(err)
+		return
+	}
+	for range changes {
+		m.look()
+	}
+}
+
+// look notes who is registered and present now.
 func (m *Member) look() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.seen == nil || m.present == nil { // Join is not over
+	if m.seen == nil { // Join is not over
 		return
 	}
-	first, changed, still := len(m.since) == 0, false, make(map[string]sighting)
-	for _, item := range m.seen.All() {
-		now := sighting{item.Value.Boot, m.isPresent(item), time.Now()}
-		before, known := m.since[item.Name]
+	before := make(map[string]NodeState, len(m.all))
+	for _, node := range m.all {
+		before[node.Name] = node
+	}
+	items := m.seen.All()
+	all, changed := make([]NodeState, 0, len(items)), len(items) != len(m.all)
+	for _, item := range items {
+		now := NodeState{Node: item.Value, Present: m.isPresent(item), Since: time.Now()}
+		now.Name = item.Name
+		was, known := before[item.Name]
 		switch {
-		case known && before.present == now.present && before.boot == now.boot:
-			now = before
-		case first:
-			now.since = m.began
+		case known && was.Present == now.Present && was.Boot == now.Boot:
+			now.Since = was.Since
+		case len(m.all) == 0:
+			now.Since = m.began
 			fallthrough
 		default:
 			changed = true
 		}
-		still[item.Name] = now
+		all = append(all, now)
 	}
-	if changed || len(still) != len(m.since) {
+	m.all = all
+	if changed {
 		m.tell()
 	}
-	m.since = still
 }
 
 // tell says that who is registered or present has changed. The caller holds mu.
@@ -91,7 +157,8 @@ func (m *Member) tell() {
 	}
 }
 
-// isPresent says whether a node counts as present. The caller holds mu.
+// isPresent says whether a node counts as present. A node is present before it registers, so one whose registration
+// has been read here is found.
 func (m *Member) isPresent(item store.Item[Node]) bool {
 	if item.Name == m.self.Name {
 		return true
@@ -99,22 +166,15 @@ func (m *Member) isPresent(item store.Item[Node]) bool {
 	if m.opt.Leases == nil {
 		return !item.Value.Stopped
 	}
-	return m.present.Item(item.Name).Revision != 0
+	_, err := m.store.Get(context.Background(), presentKey+item.Name) // from memory
+	return err == nil
 }
 
 // Nodes are all registered nodes, sorted by name.
 func (m *Member) Nodes() []NodeState {
-	items := m.seen.All()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]NodeState, 0, len(items))
-	for _, item := range items {
-		node := item.Value
-		node.Name = item.Name
-		is := m.since[item.Name]
-		all = append(all, NodeState{Node: node, Present: is.present, Since: is.since})
-	}
-	return all
+	return slices.Clone(m.all)
 }
 
 // Present are the names of the nodes that are present, sorted. This one is always among them.

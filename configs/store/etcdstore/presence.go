@@ -9,18 +9,19 @@ import (
 )
 
 // Hold keeps an entry that goes away by itself when its writer has been silent for ttl, at least a second; etcd decides
-// by its own clock, so nothing that must be safe may depend on it. The entry must not exist. Hold keeps it until ctx
-// ends, and then removes it. lost is closed when the entry is gone.
-func (s *Store) Hold(ctx context.Context, key string, value []byte,
+// by its own clock, so nothing that must be safe may depend on it. The entry must have the given revision (0: it must
+// not exist); if it was kept already, it is not any more. Hold keeps it until ctx ends, and then removes it. lost is
+// closed when that is over.
+func (s *Store) Hold(ctx context.Context, key string, revision uint64, value []byte,
 	ttl time.Duration) (lost <-chan struct{}, err error) {
-	asked, cancel := context.WithTimeout(ctx, s.timeout)
+	asked, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	lease, err := s.client.Grant(asked, int64(max(ttl, time.Second)/time.Second))
 	if err != nil {
 		return nil, s.why(ctx, err)
 	}
 	op := clientv3.OpPut(s.prefix+key, string(value), clientv3.WithLease(lease.ID))
-	if _, err := (writer{s, nil}).change(ctx, key, 0, op); err != nil {
+	if _, err := (writer{s, nil}).change(ctx, key, revision, op); err != nil {
 		s.revoke(lease.ID)
 		return nil, err
 	}

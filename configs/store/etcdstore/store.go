@@ -209,11 +209,7 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 	if err := s.own(ctx); err != nil {
 		return 0, err
 	}
-	timeout := s.timeout
-	if errors.Is(s.State().Err, store.ErrAway) {
-		timeout = min(timeout, awayTimeout)
-	}
-	asked, cancel := context.WithTimeout(ctx, timeout)
+	asked, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	before := s.upTo()
 	result, err := s.client.Txn(asked).If(append(w.while, s.at(key, revision))...).Then(op).
@@ -236,6 +232,14 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 	}
 	made := uint64(result.Header.Revision)
 	return made, s.await(asked, made)
+}
+
+// patience is how long a call may take now.
+func (s *Store) patience() time.Duration {
+	if errors.Is(s.State().Err, store.ErrAway) {
+		return min(s.timeout, awayTimeout)
+	}
+	return s.timeout
 }
 
 // await returns when this node has seen all changes up to a revision.
