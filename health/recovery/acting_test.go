@@ -295,3 +295,27 @@ func TestStoreOfTheSiteIsAway(t *testing.T) {
 	w.pass(lookEach)
 	w.compare("restart_service mbx1", "Self/mbx1")
 }
+
+// A node that has left its site takes back what it has done to its own front end, and leaves the ladders of other
+// nodes' front ends alone.
+func TestLaddersOfASiteThatWasLeft(t *testing.T) {
+	w := newWorld(t)
+	w.onSite()
+	front := w.monitors[0]
+	other := w.neighbour("mx2")
+	for _, node := range []*world{w, other} {
+		node.set(health.Unhealthy, health.None, front.ID())
+		node.pass(12 * time.Minute)
+	}
+	if got := w.entries(storedLadders); len(got) != 2 {
+		t.Fatalf("ladders %q", got)
+	}
+	w.site, w.did = nil, nil
+	w.start()
+	w.set(health.Healthy, health.None, front.ID())
+	w.pass(time.Minute)
+	w.compare("BringComponentOnline ImapProxy", "")
+	if got := w.entries(storedLadders); len(got) > 0 {
+		t.Errorf("left %q", got)
+	}
+}

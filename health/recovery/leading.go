@@ -51,6 +51,16 @@ func (r *Responders) strays(l *Ladder, m health.MonitorState, s snapshot) bool {
 		r.caseOf(m, s).Node != l.Node
 }
 
+// left says whether a ladder is from a site that this node has left: of the front end of one of its nodes.
+func (r *Responders) left(l *Ladder) bool { return r.opt.Site == nil && l.Node != "" }
+
+// leave takes back what this node has done by a ladder of a site that it has left, and forgets the ladder.
+func (r *Responders) leave(ctx context.Context, id string, l *Ladder, s snapshot) {
+	if l.Node != r.owner.Node || r.release(ctx, l, s) {
+		r.forget(ctx, id)
+	}
+}
+
 // overlooked says whether people have to know of an unhealthy monitor, because no ladder is in progress although it
 // has been unhealthy for the time of a step: the leader does not see that it is.
 func (r *Responders) overlooked(m health.MonitorState) bool {

@@ -224,6 +224,9 @@ func (r *Responders) look(ctx context.Context) {
 		}
 		m, known := monitors[l.Monitor]
 		switch {
+		case r.left(l):
+			r.leave(ctx, id, l, s)
+			continue
 		case off[l.Monitor]: // recovery of its server is off: the ladder stays as it is
 			continue
 		case !r.mine(l.Case): // the leader stores how it goes on
