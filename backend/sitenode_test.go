@@ -321,7 +321,8 @@ func (p *siteProcess) moveOne(ctx context.Context, what, to string, patience tim
 // fence has another node killed, and expels it.
 func (p *siteProcess) fence(ctx context.Context, node cluster.Node) error {
 	p.dial().say("fence", node.Name)
-	return cluster.Expel(ctx, p.store, node)
+	_, err := cluster.Expel(ctx, p.store, node)
+	return err
 }
 
 // siteHook tells the checker that the storage of a database switches now.

@@ -86,16 +86,30 @@ func (m *Member) join(ctx context.Context) error {
 		return err
 	}
 	err = m.register(ctx, m.newBoot())
-	stands := before.Revision != 0 && before.Err == nil && before.Value.Machine == m.self.Machine &&
-		!before.Value.Stopped && !m.opt.Fenced
-	if !errors.Is(err, store.ErrAway) || !stands {
+	if !errors.Is(err, store.ErrAway) {
 		return err
+	}
+	if why := m.outdated(before); why != "" {
+		return fmt.Errorf("%w; this node cannot start without it, because %s", err, why)
 	}
 	m.opt.Failed(fmt.Errorf("%w; the registration of the process before stands", err))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.own = before
 	return nil
+}
+
+// outdated says why nobody may have waited for this node, so that what it knows of the site may be outdated; or "".
+func (m *Member) outdated(before store.Item[Node]) string {
+	switch {
+	case before.Revision == 0 || before.Err != nil || before.Value.Machine != m.self.Machine:
+		return "it was not registered before"
+	case before.Value.Stopped:
+		return "it had stopped, and databases or users may have moved since"
+	case m.opt.Fenced:
+		return "with cluster.fence, other nodes may have removed it, and databases may have moved since"
+	}
+	return ""
 }
 
 func (m *Member) newBoot() Node {

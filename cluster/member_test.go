@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -191,24 +192,26 @@ func TestRegistersAgain(t *testing.T) {
 // A node that starts while the store is away goes on as registered, unless it had ended, was another machine, or may
 // have been fenced.
 func TestJoinsWhileAway(t *testing.T) {
-	for stored, stands := range map[string]bool{
-		`{"boot":"1","machine":"a"}`:                true,
-		`{"boot":"1","machine":"a","stopped":true}`: false,
-		`{"boot":"1","machine":"b"}`:                false,
-		`{`:                                         false,
+	for stored, refused := range map[string]string{
+		`{"boot":"1","machine":"a"}`:                "",
+		`{"boot":"1","machine":"a","stopped":true}`: "it had stopped",
+		`{"boot":"1","machine":"b"}`:                "it was not registered",
+		`{`:                                         "it was not registered",
 	} {
 		s := store.Memory()
 		if _, err := s.CompareAndSet(t.Context(), nodesKey+"mx1", 0, []byte(stored)); err != nil {
 			t.Fatal(err)
 		}
-		m, err := Join(t.Context(), away{s}, Node{Name: "mx1", Machine: "a"}, Options{})
-		if stands && (err != nil || m.Boot() != "1") || !stands && !errors.Is(err, store.ErrAway) {
-			t.Errorf("%s: %v", stored, err)
+		join := func(fenced bool, refused string) {
+			t.Helper()
+			m, err := Join(t.Context(), away{s}, Node{Name: "mx1", Machine: "a"}, Options{Fenced: fenced})
+			if refused == "" && (err != nil || m.Boot() != "1") ||
+				refused != "" && (!errors.Is(err, store.ErrAway) || !strings.Contains(err.Error(), refused)) {
+				t.Errorf("%s, may be fenced: %t: %v", stored, fenced, err)
+			}
 		}
-		_, err = Join(t.Context(), away{s}, Node{Name: "mx1", Machine: "a"}, Options{Fenced: true})
-		if !errors.Is(err, store.ErrAway) {
-			t.Errorf("%s, maybe fenced: %v", stored, err)
-		}
+		join(false, refused)
+		join(true, cmp.Or(refused, "with cluster.fence"))
 		s.Close()
 	}
 }
@@ -294,7 +297,7 @@ func TestExpel(t *testing.T) {
 		}
 		expel := func(node Node, left int) {
 			t.Helper()
-			err := Expel(t.Context(), s, node)
+			_, err := Expel(t.Context(), s, node)
 			if all, listErr := Registered(t.Context(), s); err != nil || listErr != nil || len(all) != left {
 				t.Errorf("left %+v, %v, %v", all, err, listErr)
 			}

@@ -94,17 +94,18 @@ func Remove(ctx context.Context, s store.Store, node Node, dead bool) error {
 }
 
 // Expel removes a node that is known to serve nobody, as it was when that was judged: if it has registered again since,
-// which a fence that restarts it can bring about, that registration stands.
-func Expel(ctx context.Context, s store.Store, node Node) error {
+// which a fence that restarts it can bring about, that registration stands. done says whether it was removed.
+func Expel(ctx context.Context, s store.Store, node Node) (done bool, err error) {
 	nodes := store.SetOf[Node](s, nodesKey)
 	item, err := nodes.Get(ctx, node.Name)
 	if err == nil && item.Revision != 0 && item.Value.Boot == node.Boot {
 		err = nodes.Remove(ctx, item)
+		done = err == nil
 	}
 	if err != nil && !errors.Is(err, store.ErrConflict) {
-		return fmt.Errorf("node %s: %w", node.Name, err)
+		return false, fmt.Errorf("node %s: %w", node.Name, err)
 	}
-	return nil
+	return done, nil
 }
 
 // NodeState is a node as this one sees it.

@@ -68,6 +68,20 @@ func (m *Members) forget(ctx context.Context, key string) {
 	}
 }
 
+// Forget removes the acknowledgements of a node that was removed from the site: they are of no use any more.
+func Forget(ctx context.Context, s store.Store, node cluster.Node) error {
+	all, err := s.List(ctx, acksKey)
+	for _, entry := range all {
+		var ack acknowledgement
+		if !strings.HasSuffix(entry.Key, "/"+node.Name) || json.Unmarshal(entry.Value, &ack) != nil ||
+			ack.Boot != node.Boot { // or of the node after it is back
+			continue
+		}
+		err = errors.Join(err, s.Delete(ctx, entry.Key, entry.Revision))
+	}
+	return err
+}
+
 // missing lists the other members that have not acknowledged a record at a revision.
 func (m *Members) missing(ctx context.Context, key string, revision uint64) (names []string, err error) {
 	all, err := cluster.Registered(ctx, m.store)

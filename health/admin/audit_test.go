@@ -119,7 +119,7 @@ func (c *changing) Backup(context.Context) (StoreCopy, error) {
 	return StoreCopy{File: "/backups/one"}, nil
 }
 func (c *changing) Cluster(context.Context) (ClusterState, error) { return ClusterState{}, nil }
-func (c *changing) RemoveNode(_ context.Context, name string, _ bool) (ClusterNode, error) {
+func (c *changing) RemoveNode(_ context.Context, name string, _ RemoveNodeRequest) (ClusterNode, error) {
 	return ClusterNode{Name: name, State: NodeAbsent}, nil
 }
 func (c *changing) Generations(context.Context) []Generation { return nil }

@@ -17,9 +17,8 @@ const (
 type Cluster interface {
 	// Cluster returns the site as this node sees it.
 	Cluster(ctx context.Context) (ClusterState, error)
-	// RemoveNode removes a node, so that nobody waits for it any more, and returns it as it was. dead says that it does
-	// not run though it has not ended properly: if that is wrong, users may be on two copies of a database.
-	RemoveNode(ctx context.Context, name string, dead bool) (ClusterNode, error)
+	// RemoveNode removes a node, so that nobody waits for it any more, and returns it as it was.
+	RemoveNode(ctx context.Context, name string, r RemoveNodeRequest) (ClusterNode, error)
 }
 
 // ClusterState is a site as one node sees it.
@@ -52,6 +51,7 @@ type ClusterNode struct {
 	State   string    `json:"state" enum:"present,absent,stopped"`
 	Since   time.Time `json:"since"`             // of the state; not before the node that answers has started
 	Started time.Time `json:"started,omitzero"`  // when it has registered, by its own clock
+	Boot    string    `json:"boot,omitempty"`    // of its registration: random
 	Address string    `json:"address,omitempty"` // of its API, for other nodes
 	Version string    `json:"version,omitempty"`
 }
@@ -61,6 +61,9 @@ type RemoveNodeRequest struct {
 	// Dead says that the node does not run though it has not ended properly. If that is wrong, users may be on two
 	// copies of a database.
 	Dead bool `json:"dead,omitempty"`
+	// Boot is that of the registration that is to be removed: one that the node has made since then stays. None is the
+	// present one.
+	Boot string `json:"boot,omitempty"`
 }
 
 // clusterRoutes adds the site's nodes to the API.
@@ -69,7 +72,7 @@ func clusterRoutes(api huma.API, c Cluster) {
 		func(ctx context.Context, _ *None) (ClusterState, error) { return c.Cluster(ctx) })
 	change(api, "remove-node", PathRemoveNode, "Remove a node from the site, so that no move waits for it any more",
 		func(ctx context.Context, name string, r RemoveNodeRequest) (ClusterNode, error) {
-			was, err := c.RemoveNode(ctx, name, r.Dead)
+			was, err := c.RemoveNode(ctx, name, r)
 			if err == nil {
 				Changed(ctx, Difference{"node " + name, was.State, "removed"})
 			}

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"portico/configs/suggest"
 	"portico/health/admin"
 	"portico/health/admin/table"
 )
@@ -101,26 +103,46 @@ func newNodeRemove() *cobra.Command {
 without a word may still serve users: only --dead removes it, and only if it is
 absent. Use --dead when you know that Portico does not run there, as when the
 machine is off. If that is wrong, and its clients still reach it, users can be on
-two copies of a database. The command asks for the node's name then.
+two copies of a database. The command asks for the node's name then. If the node
+has registered again by the time of the answer, it stays.
 
-A removed node registers again when Portico starts there, or when it is back.`,
+A removed node registers again when Portico starts there, or when it is back. It
+ends the sessions of databases and users that have moved meanwhile. To take a
+node out for good, run portico cluster leave there.`,
 		Args: cobra.ExactArgs(1),
 	}
 	api, yes := apiFlags(cmd), yesFlag(cmd)
 	dead := cmd.Flags().Bool("dead", false, "the node does not run, though it has not ended properly")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		request := admin.RemoveNodeRequest{Dead: *dead}
 		if *dead && !*yes {
-			if err := confirmName(cmd, fmt.Sprintf("If %s still serves users, they can be on two copies of a database.",
-				args[0]), args[0]); err != nil {
+			var err error
+			if request.Boot, err = confirmDead(cmd, api, args[0]); err != nil {
 				return err
 			}
 		}
 		var was admin.ClusterNode
-		path := admin.PathOf(admin.PathRemoveNode, args[0])
-		if err := api.post(cmd.Context(), path, admin.RemoveNodeRequest{Dead: *dead}, &was); err != nil {
+		if err := api.post(cmd.Context(), admin.PathOf(admin.PathRemoveNode, args[0]), request, &was); err != nil {
 			return err
 		}
 		return api.printChanged(cmd, admin.Change{What: "node " + was.Name, Was: was.State, Now: "removed"})
 	}
 	return cmd
+}
+
+// confirmDead asks whether to remove a node that may serve users, and returns the boot of the registration that the
+// question is about: the node may be back before the answer.
+func confirmDead(cmd *cobra.Command, api *apiCommand, name string) (boot string, err error) {
+	var state admin.ClusterState
+	if err := api.get(cmd.Context(), admin.PathCluster, &state); err != nil {
+		return "", err
+	}
+	names := make([]string, len(state.Nodes))
+	for i, node := range state.Nodes {
+		if names[i] = node.Name; node.Name == name {
+			return node.Boot, confirmName(cmd, fmt.Sprintf("%s is %s since %s. If it still serves users, they can be "+
+				"on two copies of a database.", name, node.State, table.Time(node.Since)), name)
+		}
+	}
+	return "", errors.New(suggest.NoSuch("node", name, names))
 }

@@ -1,15 +1,18 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"portico/backend"
 	"portico/cluster"
 	"portico/cmd/portico/release"
+	sitestore "portico/cmd/portico/site"
 	"portico/configs"
 	"portico/health/admin"
 )
@@ -39,8 +42,8 @@ func (m *membership) fence(ctx context.Context, by hook, node cluster.Node) erro
 	if err := by.Fence(ctx, node.Name); err != nil {
 		return err
 	}
-	err := cluster.Expel(ctx, m.etcd, node)
-	if err == nil {
+	done, err := sitestore.Expel(ctx, m.etcd, node)
+	if done {
 		m.log.Warn().Str("node", node.Name).Msg("node fenced, and removed from the site")
 	}
 	return err
@@ -77,7 +80,7 @@ func (c clusterAPI) Cluster(context.Context) (admin.ClusterState, error) {
 
 func clusterNode(node cluster.NodeState) admin.ClusterNode {
 	row := admin.ClusterNode{Name: node.Name, State: admin.NodeAbsent, Since: node.Since, Started: node.Node.Since,
-		Address: node.Address, Version: node.Version}
+		Boot: node.Boot, Address: node.Address, Version: node.Version}
 	switch {
 	case node.Present:
 		row.State = admin.NodePresent
@@ -88,25 +91,35 @@ func clusterNode(node cluster.NodeState) admin.ClusterNode {
 }
 
 // RemoveNode implements admin.Cluster.
-func (c clusterAPI) RemoveNode(ctx context.Context, name string, dead bool) (was admin.ClusterNode, err error) {
+func (c clusterAPI) RemoveNode(ctx context.Context, name string, r admin.RemoveNodeRequest) (was admin.ClusterNode,
+	err error) {
 	m := c.s.cluster
 	if m == nil {
 		return was, errAlone
 	}
-	all, names := m.self.Nodes(), []string{}
-	for _, node := range all {
-		if names = append(names, node.Name); node.Name == name {
-			was = clusterNode(node)
-		}
+	all := m.self.Nodes()
+	at := slices.IndexFunc(all, func(node cluster.NodeState) bool { return node.Name == name })
+	if at < 0 {
+		return was, admin.NoSuch("node", name, nodeNames(all))
 	}
-	err = cluster.Remove(ctx, m.etcd, name, dead)
+	node := all[at].Node
+	was, node.Boot = clusterNode(all[at]), cmp.Or(r.Boot, node.Boot)
+	err = sitestore.Remove(ctx, m.etcd, node, r.Dead)
 	switch {
 	case errors.Is(err, cluster.ErrUnknown):
-		err = admin.NoSuch("node", name, names)
-	case errors.Is(err, cluster.ErrPresent), errors.Is(err, cluster.ErrMayServe):
+		err = admin.NoSuch("node", name, nodeNames(all))
+	case errors.Is(err, cluster.ErrPresent), errors.Is(err, cluster.ErrMayServe), errors.Is(err, cluster.ErrBack):
 		err = admin.Of(admin.KindRefused, err)
 	}
 	return was, err
+}
+
+func nodeNames(all []cluster.NodeState) []string {
+	names := make([]string, len(all))
+	for i, node := range all {
+		names[i] = node.Name
+	}
+	return names
 }
 
 // clusterCollector shows the nodes of the site, and how this one stands to etcd.

@@ -51,7 +51,11 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 	}
 	options.Etcd.File = filepath.Join(config.DataDir, sitestore.KnownFile)
 	options.Etcd.Keep, options.Etcd.Changed, options.Etcd.Failed = sitestore.Lasts, m.tell, log.reporter("cluster")
-	if m.etcd, err = etcdstore.Open(ctx, options.Etcd); err != nil {
+	m.etcd, err = etcdstore.Open(ctx, options.Etcd)
+	if errors.Is(err, store.ErrAway) {
+		err = fmt.Errorf("%w; this node cannot start without it, because it does not know the site yet", err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cluster.etcd: %w", err)
 	}
 	if err := m.join(ctx, local, config.Cluster.Fence.IsSet()); err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"portico/cmd/portico/cli"
 	sitestore "portico/cmd/portico/site"
 	"portico/configs/store"
+	"portico/health/admin"
 )
 
 // clustered is several nodes before the same two mailbox servers, and one etcd.
@@ -110,6 +112,12 @@ func TestNodesOfACluster(t *testing.T) {
 	if err := store.SetOf[cluster.Node](here.cluster.store, "nodes/").Replace(t.Context(), "mx3", dead); err != nil {
 		t.Fatal(err)
 	}
+	for key, value := range map[string]string{"acks/active/db1/mx3": `{"boot":"1"}`, "health/seen/mx3": "{}",
+		"heavy/mx3": ""} {
+		if _, err := here.cluster.store.CompareAndSet(t.Context(), key, 0, []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	testkit.Eventually(t, "it is absent", func() bool {
 		return slices.Contains(strings.Fields(here.asks(t, cli.StatusBad, "cluster", "status")), "absent")
 	})
@@ -124,7 +132,20 @@ func TestNodesOfACluster(t *testing.T) {
 		{"mx3", "--dead"}} {
 		here.asks(t, cli.StatusFailed, append([]string{"node", "remove"}, refused...)...)
 	}
+	if status, _, body := here.send(t, "POST", admin.PathOf(admin.PathRemoveNode, "mx3"), `{"dead":true,"boot":"0"}`,
+		nil); status != http.StatusConflict {
+		t.Errorf("an earlier registration: %d %s", status, body)
+	}
 	here.asks(t, cli.StatusFine, "node", "remove", "mx3", "--dead", "--yes")
+	all, err := here.cluster.store.List(t.Context(), "")
+	for _, entry := range all {
+		if strings.HasSuffix(entry.Key, "/mx3") {
+			t.Errorf("%s is still there", entry.Key)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
 	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx2")
 	there.signals <- syscall.SIGTERM
 	there.stopped(t)

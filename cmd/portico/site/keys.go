@@ -25,3 +25,11 @@ var passing = []string{"acks/", "health/seen/", "heavy/", "present/"}
 
 // Lasts reports whether an entry of etcd is of use to a start while etcd is away.
 func Lasts(key string) bool { return !store.Under(key, passing) }
+
+// laddersKey is the beginning of the keys of recovery's ladders. The name of a node and a colon follow in those of its
+// own front end.
+const laddersKey = "health/recovery/ladders/"
+
+// byNode are the beginnings of keys that end with the name of a node, which tells the others something there while it
+// runs.
+var byNode = []string{"health/seen/", "heavy/"}

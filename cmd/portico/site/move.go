@@ -147,7 +147,7 @@ func (s *Site) Leave(ctx context.Context, local store.Store, discard bool, keep 
 		if done.Changed, err = s.takeBack(ctx, local, &v, discard, keep); err != nil {
 			return done, err
 		}
-		if err := s.forget(ctx, v.mine.Value.Machine); err != nil {
+		if err := s.unregister(ctx, v.mine.Value.Machine); err != nil {
 			return done, err
 		}
 	}
@@ -161,7 +161,19 @@ func (s *Site) Leave(ctx context.Context, local store.Store, discard bool, keep 
 			return done, err
 		}
 	}
-	return done, local.Delete(ctx, markerKey, v.mine.Revision)
+	if err = local.Delete(ctx, markerKey, v.mine.Revision); err == nil && v.here() && len(done.Others) > 0 {
+		err = s.dropLadders(ctx)
+	}
+	return done, err
+}
+
+// dropLadders removes the ladders of this node's own front end from etcd, once data_dir has them.
+func (s *Site) dropLadders(ctx context.Context) error {
+	all, err := s.raw.List(ctx, laddersKey+s.name+":")
+	for _, entry := range all {
+		err = errors.Join(err, drop(ctx, s.raw, entry.Key))
+	}
+	return err
 }
 
 // takeBack copies the site's shared entries to data_dir.
@@ -190,9 +202,9 @@ func (s *Site) takeBack(ctx context.Context, local store.Store, v *view, discard
 	return replace(ctx, local, local, theirs)
 }
 
-// forget removes this node's registration. The node does not run, since data_dir is locked; but another machine may run
-// by its name.
-func (s *Site) forget(ctx context.Context, machine string) error {
+// unregister removes this node's registration. The node does not run, since data_dir is locked; but another machine may
+// run by its name.
+func (s *Site) unregister(ctx context.Context, machine string) error {
 	all, err := cluster.Registered(ctx, s.raw)
 	if err != nil {
 		return err
@@ -201,7 +213,7 @@ func (s *Site) forget(ctx context.Context, machine string) error {
 		if node.Name != s.name || cmp.Or(node.Value.Machine, machine) != machine {
 			continue
 		}
-		err = cluster.Remove(ctx, s.raw, s.name, true)
+		err = Remove(ctx, s.raw, node.Value, true)
 		if errors.Is(err, cluster.ErrPresent) {
 			return fmt.Errorf("%w: it counts as present for some 10 seconds after it was killed, so try again", err)
 		}

@@ -109,12 +109,24 @@ func TestThereAndBack(t *testing.T) {
 	}
 	register(t, etcd, "mx1", machine)
 	register(t, etcd, "mx2", "")
-	write(t, mx2.Store(), map[string]string{"active/db1": "mbx1", "settings": "", "blocked/mbx2": "ann"})
+	ownLadder, othersLadder := laddersKey+"mx1:a", laddersKey+"mx2:a"
+	write(t, mx2.Store(), map[string]string{"active/db1": "mbx1", "settings": "", "blocked/mbx2": "ann",
+		ownLadder: "1", othersLadder: "2"})
+	const told = "heavy/mx1 heavy/mx2 health/seen/mx1 health/seen/mx2"
+	for _, key := range strings.Fields(told) {
+		write(t, etcd, map[string]string{key: "1"})
+	}
 	done, err = mx1.Leave(ctx, first, false, nothing)
 	if err != nil || !slices.Equal(done.Others, []string{"mx2"}) {
 		t.Fatalf("%+v, %v", done, err)
 	}
+	for key := range content(t, etcd) {
+		if key == ownLadder || strings.HasSuffix(key, "/mx1") {
+			t.Errorf("etcd has %s of a node that has left", key)
+		}
+	}
 	same(t, "the first", content(t, first), map[string]string{"active/db1": "mbx1", "blocked/mbx2": "ann",
+		ownLadder: "1", othersLadder: "2",
 		"protocol_log/key": "0123456789", "health/alerts": "[]", "health/components/x": "1", "offer/mbx1": "PLAIN"})
 	if err := Alone(ctx, first); err != nil {
 		t.Errorf("it may not start alone: %v", err)
