@@ -90,7 +90,7 @@ func (d *authDelays) count(key uint64, owner failureKey, now time.Time, o AuthDe
 	return o.wait(int64(f.n) + d.site.elsewhere(key))
 }
 
-// wait is how long the answer waits that tells of the latest of so many failures.
+// wait is how long the answer to the latest failure waits, by how many there were.
 func (o AuthDelayOptions) wait(failures int64) time.Duration {
 	return min(o.First<<(min(failures, maxDoublings)-1), o.Longest)
 }

@@ -37,12 +37,12 @@ func (s *Server) Counted() []heavy.Kind {
 type siteUsers struct {
 	keys   keyHash
 	others map[uint64]int64
-	// heavy are the users that other nodes have to know, and from how many connections on. Users who have fewer now
-	// are dropped when they are told next.
+	// heavy are the users whose connections other nodes have to know, by the number from which on. Users who have
+	// fewer now are dropped when the next list is made.
 	heavy map[string]int
 }
 
-// heavyShare is the part of a limit from which on other nodes are told of a user.
+// heavyShare divides a limit: from that on, other nodes get to know a user's connections.
 const heavyShare = 4
 
 // elsewhere is how many connections a user has on other nodes, as far as is known.
@@ -53,7 +53,7 @@ func (u *siteUsers) elsewhere(user string) int {
 	return int(u.others[u.keys.of(netip.Prefix{}, user)])
 }
 
-// note notes that a user has so many connections here now.
+// note notes how many connections a user has here now.
 func (u *siteUsers) note(user string, number, limit int) {
 	if u == nil || limit <= 0 {
 		return
@@ -99,7 +99,7 @@ type siteFailures struct {
 	heavy  map[uint64]struct{} // the entries that other nodes have to know
 }
 
-// heavyFailures is from how many failures on other nodes are told of an address or user.
+// heavyFailures is from how many failures on other nodes get to know an address or user.
 const heavyFailures = 3
 
 func (f *siteFailures) elsewhere(key uint64) int64 {
@@ -109,7 +109,7 @@ func (f *siteFailures) elsewhere(key uint64) int64 {
 	return f.others[key]
 }
 
-// note notes that an entry has so many failures here now.
+// note notes how many failures an entry has here now.
 func (f *siteFailures) note(key uint64, n int32) {
 	if f != nil && n >= heavyFailures {
 		makeRoom(f.heavy)
@@ -142,7 +142,7 @@ func (d *authDelays) addOthers(changes []heavy.Change) {
 	addChanges(d.site.others, changes)
 }
 
-// siteGuesses has what other nodes have not been told of the buckets yet: guesses by the kind of their buckets, and
+// siteGuesses has what is not in a list for other nodes yet: guesses by the kind of their buckets, and
 // buckets that were cleared. The guessLimiter guards it. The zero pointer is one node.
 type siteGuesses struct {
 	untold [clearedBuckets + 1]map[uint64]uint32
@@ -204,7 +204,7 @@ func (g *guessLimiter) spentElsewhere(of bucketKind, changes []heavy.Change, o G
 	}
 }
 
-// mostOwed bounds what one list of another node takes from a bucket: what the node can have spent in so many seconds,
+// mostOwed bounds what one list of another node takes from a bucket: what the node can have spent in this many seconds,
 // which is longer than an interval. So a node that could not tell for long, and then tells all at once, keeps nobody
 // out for long.
 const mostOwed = 60

@@ -105,7 +105,7 @@ func (e *Exchange) note(change func(*State)) {
 	change(&e.state)
 }
 
-// Interval is how often each of so many nodes tells its counts.
+// Interval is the time between two lists of one node, in a site with a number of nodes present.
 func Interval(nodes int) time.Duration {
 	return max(shortest, time.Duration(nodes)*time.Second/perSecond)
 }

@@ -57,7 +57,7 @@ func largest(counts map[uint64]uint32) []Count {
 	return all
 }
 
-// decodeList reads a list with counts of so many kinds. Kinds that another version adds behind them are left out.
+// decodeList reads a list with counts of as many kinds as this version knows. It skips those that a later one adds.
 func decodeList(text []byte, kinds int) (list, error) {
 	if len(text) < listHead || text[0] != listForm {
 		return list{}, errList

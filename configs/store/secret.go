@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Secret returns a secret of so many bytes that all who share a store use. Whoever comes first makes it; it never
+// Secret returns a secret of size bytes that all who share a store use. Whoever comes first makes it; it never
 // changes. One that was damaged is an error: a secret of another length would be one that others can guess.
 func Secret(ctx context.Context, s Store, key string, size int, random io.Reader) ([]byte, error) {
 	for {

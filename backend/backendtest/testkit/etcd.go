@@ -7,7 +7,7 @@ import (
 	"portico/backend/backendtest"
 )
 
-// Etcd starts an etcd of so many members, which end with the test. The test is skipped (see Need) where there is none.
+// Etcd starts an etcd with a number of members, which end with the test. The test is skipped (see Need) without etcd.
 func Etcd(t testing.TB, members int) (all []*backendtest.Daemon) {
 	t.Helper()
 	all, err := backendtest.StartEtcd(Context(t), members)
