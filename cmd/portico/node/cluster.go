@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"portico/backend"
 	"portico/cluster"
 	"portico/cmd/portico/release"
@@ -120,35 +118,4 @@ func nodeNames(all []cluster.NodeState) []string {
 		names[i] = node.Name
 	}
 	return names
-}
-
-// clusterCollector shows the nodes of the site, and how this one stands to etcd.
-type clusterCollector struct{ of *membership }
-
-var (
-	clusterNodesDesc = prometheus.NewDesc("portico_cluster_nodes",
-		"Registered nodes of the site, as this one sees them.", []string{"state"}, nil)
-	clusterStoreDesc = prometheus.NewDesc("portico_cluster_store_up",
-		"Whether this node follows what the site keeps in etcd: 1 or 0.", nil, nil)
-)
-
-// Describe implements prometheus.Collector.
-func (c clusterCollector) Describe(out chan<- *prometheus.Desc) {
-	out <- clusterNodesDesc
-	out <- clusterStoreDesc
-}
-
-// Collect implements prometheus.Collector. A node without a cluster shows nothing.
-func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
-	if c.of == nil {
-		return
-	}
-	counts := map[string]int{admin.NodePresent: 0, admin.NodeAbsent: 0, admin.NodeStopped: 0}
-	for _, node := range c.of.self.Nodes() {
-		counts[clusterNode(node).State]++
-	}
-	for state, n := range counts {
-		out <- prometheus.MustNewConstMetric(clusterNodesDesc, prometheus.GaugeValue, float64(n), state)
-	}
-	out <- prometheus.MustNewConstMetric(clusterStoreDesc, prometheus.GaugeValue, oneIf(c.of.etcd.State().Err == nil))
 }

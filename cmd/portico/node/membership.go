@@ -31,6 +31,7 @@ type membership struct {
 	store   store.Store // of the site: etcd, with what is sealed opened
 	log     *nodeLog
 	trust   *tls.Config // of other nodes' admin.address
+	metrics clusterMetrics
 
 	mu    sync.Mutex
 	known map[string]way // by name; made when first needed
@@ -45,12 +46,13 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 	if err != nil {
 		return nil, err
 	}
-	m := &membership{options: options, log: log, known: make(map[string]way)}
+	m := &membership{options: options, log: log, metrics: newClusterMetrics(), known: make(map[string]way)}
 	if m.trust, err = trusting(config.Cluster.CA); err != nil {
 		return nil, fmt.Errorf("cluster.ca: %w", err)
 	}
 	options.Etcd.File = filepath.Join(config.DataDir, sitestore.KnownFile)
 	options.Etcd.Keep, options.Etcd.Changed, options.Etcd.Failed = sitestore.Lasts, m.tell, log.reporter("cluster")
+	options.Etcd.Observe = m.metrics.answered
 	m.etcd, err = etcdstore.Open(ctx, options.Etcd)
 	if errors.Is(err, store.ErrAway) {
 		err = fmt.Errorf("%w; this node cannot start without it, because it does not know the site yet", err)

@@ -155,7 +155,8 @@ func TestNodesOfACluster(t *testing.T) {
 	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx1")
 	here.asks(t, cli.StatusFine, "node", "remove", "mx2")
 	_, metrics := here.get(t, "/metrics")
-	for _, line := range []string{`portico_cluster_nodes{state="present"} 1`, "portico_cluster_store_up 1"} {
+	for _, line := range []string{`portico_cluster_nodes{state="present"} 1`, "portico_cluster_store_up 1",
+		`portico_cluster_moves_refused_total{reason="absent"} 1`} {
 		if !strings.Contains(metrics, "\n"+line+"\n") {
 			t.Errorf("no %s", line)
 		}
@@ -188,4 +189,14 @@ func TestEtcdAway(t *testing.T) {
 	}
 	testkit.Eventually(t, "etcd is followed", func() bool { return r.store.usable() == nil })
 	r.asks(t, cli.StatusFine, "database", "move", "db1", "mbx2")
+	_, metrics := r.get(t, "/metrics")
+	if refused := `portico_cluster_moves_refused_total{reason="etcd"} 1`; !strings.Contains(metrics, refused) {
+		t.Errorf("no %s", refused)
+	}
+	for _, op := range []string{"ask", "change"} {
+		series := `portico_cluster_store_duration_seconds_count{op="` + op + `"} `
+		if !strings.Contains(metrics, "\n"+series) || strings.Contains(metrics, "\n"+series+"0\n") {
+			t.Errorf("no %s", series)
+		}
+	}
 }

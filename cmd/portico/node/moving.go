@@ -100,6 +100,7 @@ type mover struct {
 	config   *configuration
 	log      *nodeLog
 	sessions *carriedSessions
+	cluster  *membership
 	monitors interface {
 		unreadable(database, server string) (f backend.Failure, unreadable bool)
 		plan()
@@ -129,6 +130,7 @@ func (m *mover) move(ctx context.Context, move moving) ([]backend.MoveResult, er
 		ServerFails: m.monitors.serverFails,
 	})
 	for _, r := range results {
+		m.cluster.moved(r.Err)
 		event := m.log.Info()
 		if r.Err != nil {
 			event = m.log.Error().Err(r.Err)

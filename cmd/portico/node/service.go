@@ -182,8 +182,10 @@ func (s *service) putFirstInForce() error {
 	}
 	s.config.inForce.Store(first)
 	s.metrics.MustRegister(newBuildInfo(), collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), tierCollector{s.config, s.mailbox},
-		clusterCollector{s.cluster})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), tierCollector{s.config, s.mailbox})
+	if s.cluster != nil {
+		s.metrics.MustRegister(s.cluster)
+	}
 	s.reloads = newReloadMetrics(s.metrics)
 	return s.use(first.front)
 }
@@ -200,7 +202,8 @@ func (s *service) startHealth() error {
 		components: s.components, monitoring: s.monitoring, moves: s.moves, cluster: s.cluster,
 		canaries: canariesAPI{s},
 		metrics:  newRecoveryMetrics(s.metrics), restartFrontEnd: s.restartFrontEnd, helped: s.alerts.recovered}
-	s.alerts.recovery, s.moves.monitors, s.monitoring.unusable = s.recovery, s.monitoring, s.recovery.unusable
+	s.alerts.recovery, s.monitoring.unusable = s.recovery, s.recovery.unusable
+	s.moves.monitors, s.moves.cluster = s.monitoring, s.cluster
 	if err := s.components.start(s.store.components, s.metrics); err != nil {
 		return err
 	}

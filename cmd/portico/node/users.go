@@ -51,6 +51,7 @@ func (c usersAPI) MoveUser(ctx context.Context, user, database string) (admin.Us
 	}
 	defer done()
 	err = c.s.mailbox.active.MoveUser(ctx, name, database, c.s.sessions.endUser)
+	c.s.cluster.moved(err)
 	if errors.Is(err, backend.ErrUnknownName) {
 		return location, admin.NoSuch("database", database, c.s.names().Databases)
 	}

@@ -162,8 +162,9 @@ func (s *Store) take(ctx context.Context, events []*clientv3.Event) error {
 func (s *Store) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	before := s.upTo()
+	before, began := s.upTo(), time.Now()
 	answer, err := s.client.Get(ctx, s.prefix, clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+	s.opt.Observe(OpAsk, time.Since(began))
 	if err != nil {
 		return err
 	}

@@ -32,12 +32,20 @@ type Options struct {
 	Timeout   time.Duration // bounds each call; 0 for DefaultTimeout
 	// Changed is called when the state changes, never two calls at a time. It may be nil.
 	Changed func(State)
+	// Observe is called with how long etcd took to answer, or to fail: op is OpAsk or OpChange. It may be nil.
+	Observe func(op string, took time.Duration)
 
 	// File keeps what is known of etcd for a start while it is away; "" keeps nothing. A process has the file alone.
 	File   string
 	Keep   func(key string) bool // which entries are kept; nil for all
 	Failed func(error)           // told when the file cannot be read or written; it may be nil
 }
+
+// What etcd is asked, for Options.Observe.
+const (
+	OpAsk    = "ask"    // whether it answers; every two seconds
+	OpChange = "change" // of an entry
+)
 
 // DefaultTimeout is how long a call waits for etcd.
 const DefaultTimeout = 5 * time.Second
@@ -63,7 +71,7 @@ var ErrRestored = errors.New("etcd lacks changes that this node knows: restored 
 
 // Store is a store in etcd. It is safe for concurrent use.
 type Store struct {
-	opt     Options // File, Keep, Failed and Changed
+	opt     Options // File, Keep, and what is called
 	client  *clientv3.Client
 	prefix  string
 	timeout time.Duration
@@ -106,6 +114,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		moved: make(chan struct{}), state: State{Since: time.Now()}}
 	if s.opt.Changed == nil {
 		s.opt.Changed = func(State) {}
+	}
+	if s.opt.Observe == nil {
+		s.opt.Observe = func(string, time.Duration) {}
 	}
 	if s.opt.Failed == nil {
 		s.opt.Failed = func(error) {}
@@ -211,9 +222,10 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 	}
 	asked, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
-	before := s.upTo()
+	before, began := s.upTo(), time.Now()
 	result, err := s.client.Txn(asked).If(append(w.while, s.at(key, revision))...).Then(op).
 		Else(clientv3.OpGet(s.prefix+key, clientv3.WithKeysOnly())).Commit()
+	s.opt.Observe(OpChange, time.Since(began))
 	if err != nil {
 		return 0, s.why(ctx, err)
 	}
