@@ -12,8 +12,9 @@ import (
 const pauseKey = "pause/"
 
 // Pauses are the pauses of mailbox servers that all nodes of a site follow. A node holds its own sign-ins, by its own
-// clock: what is in the store only tells it to. So a pause never lasts longer than it was asked for, whatever becomes
-// of the store. It is safe for concurrent use.
+// clock: what is in the store only says that it is to. So a pause ends at each node, whatever becomes of the store. The
+// first node whose pause ends removes the entry, so that a node which hears of it late, because it was suspended or cut
+// off, holds nobody. It is safe for concurrent use.
 type Pauses struct {
 	set    store.Set[storedPause]
 	queues *SigninQueues
@@ -32,8 +33,8 @@ func NewPauses(s store.Store, queues *SigninQueues, failed func(error)) *Pauses 
 	return &Pauses{store.SetOf[storedPause](s, pauseKey), queues, failed}
 }
 
-// Pause holds the sign-ins to a server at all nodes; see [SigninQueues.Pause]. If other nodes cannot be told, no node
-// holds them.
+// Pause holds the sign-ins to a server at all nodes; see [SigninQueues.Pause]. If the store fails, this node holds
+// none; others do if the store has the entry all the same.
 func (p *Pauses) Pause(ctx context.Context, server string, d time.Duration) error {
 	if err := checkPause(d); err != nil {
 		return err
@@ -66,23 +67,42 @@ func (p *Pauses) Resume(ctx context.Context, server string) error {
 
 // Run follows the store until ctx ends or the store closes.
 func (p *Pauses) Run(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	batches, err := p.set.Watch(ctx)
 	if err != nil {
 		p.failed(err)
 		return
 	}
-	first := true
-	for batch := range batches {
-		for _, item := range batch {
-			p.follow(item, first)
+	over := make(chan store.Item[storedPause])
+	for first := true; ; {
+		select {
+		case batch, open := <-batches:
+			if !open {
+				return
+			}
+			for _, item := range batch {
+				if left := p.follow(item, first); left > 0 && !first {
+					time.AfterFunc(left, func() {
+						select {
+						case over <- item:
+						case <-ctx.Done():
+						}
+					})
+				}
+			}
+			first = false
+		case item := <-over:
+			// another node has removed it, or paused the server again; or a later node has to look at Until
+			p.set.Remove(ctx, item)
 		}
-		first = false
 	}
 }
 
-// follow does what an entry says. If it may be older than this process, the rest of the pause counts.
-func (p *Pauses) follow(item store.Item[storedPause], old bool) {
-	left := min(item.Value.For, MaxPause)
+// follow does what an entry says, and returns for how long. If it may be older than this process, the rest of the pause
+// counts.
+func (p *Pauses) follow(item store.Item[storedPause], old bool) (left time.Duration) {
+	left = min(item.Value.For, MaxPause)
 	if old {
 		left = min(left, item.Value.Until.Sub(p.queues.now()))
 	}
@@ -93,5 +113,7 @@ func (p *Pauses) follow(item store.Item[storedPause], old bool) {
 		p.queues.Resume(item.Name)
 	case item.Revision != 0 && left > 0:
 		p.queues.Pause(item.Name, left)
+		return left
 	}
+	return 0
 }
