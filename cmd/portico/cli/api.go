@@ -37,7 +37,7 @@ func apiFlags(cmd *cobra.Command, forms ...table.Form) *apiCommand {
 		"`socket, URL or HOST:PORT` of the Portico to ask; the default is PORTICO_ADMIN, then "+client.DefaultSocket+
 			", then "+client.DefaultURL)
 	a.credentials.flags(flags)
-	flags.StringVar(&a.node, "node", "", "ask this other Portico, by its `name` under nodes in the configuration")
+	flags.StringVar(&a.node, "node", "", "ask this other Portico, by its `name` in the cluster or under nodes in the configuration")
 	cmd.PreRun = func(cmd *cobra.Command, _ []string) { a.notes = cmd.ErrOrStderr() }
 	return a
 }

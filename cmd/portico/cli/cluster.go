@@ -44,7 +44,11 @@ If init is interrupted, run it again, or run portico cluster leave to undo it.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return f.do(cmd, func(ctx context.Context, s *site.Site, local *store.File) (site.Done, string, error) {
 			done, err := s.Init(ctx, local)
-			return done, "This node has begun the site. Start Portico here.\nOn the other nodes, run portico cluster join first.", err
+			next := "This node has begun the site. Start Portico here.\nOn the other nodes, run portico cluster join first."
+			if done.Already {
+				next = "This node is in site " + done.Site + " already."
+			}
+			return done, next, err
 		})
 	}
 	return cmd
@@ -109,15 +113,24 @@ Exit status: 0 this node is in no site, 1 entries differ, 2 the command failed.`
 			if err == nil {
 				err = site.Forget(f.dataDir)
 			}
-			next := "This node is in no site. Remove cluster.etcd from the configuration."
-			if len(done.Others) > 0 {
-				next += "\nThe site goes on with " + strings.Join(done.Others, ", ") +
-					".\nDo not start this node for the same mailbox servers."
-			}
-			return done, next, err
+			return done, f.afterLeave(done), err
 		})
 	}
 	return cmd
+}
+
+// afterLeave says what to do once this node has left.
+func (c *clusterCommand) afterLeave(done site.Done) string {
+	switch {
+	case c.withoutEtcd:
+		return "This node is in no site, and has what it knew last of it. Stop all nodes of the lost site.\n" +
+			"With the new etcd in the configuration, run portico cluster init on one node. On each other\n" +
+			"node, run portico cluster leave --without-etcd, then portico cluster join --discard."
+	case len(done.Others) > 0:
+		return "This node is in no site. Remove cluster.etcd from the configuration.\nThe site goes on with " +
+			strings.Join(done.Others, ", ") + ".\nDo not start this node for the same mailbox servers."
+	}
+	return "This node is in no site. Remove cluster.etcd from the configuration."
 }
 
 // clusterCommand holds the flags of a command about a site that runs while Portico does not.

@@ -20,8 +20,8 @@ func newHealthReport() *cobra.Command {
 		Use:   "report",
 		Short: "List the health sets, each as unhealthy as its worst monitor: Get-HealthReport",
 		Long: `Report lists the health sets; -o wide, -o list and -o json show the monitors of
-each. If the configuration has other nodes, each row is the worst of the nodes,
-and says of which; -o json has the rows of all nodes. --rollup-group merges the
+each. If there are other nodes, each row is the worst of the nodes, and says of
+which; -o json has the rows of all nodes. --rollup-group merges the
 nodes in groups: a health set of a group is Degraded while enough of its nodes
 are online and healthy, and Unhealthy below that. A node that does not answer
 counts as unhealthy.

@@ -49,6 +49,6 @@ func about(path, mailboxServer string) string {
 // aboutServer sets the help text of --server for commands that show what concerns a mailbox server.
 func aboutServer(cmd *cobra.Command) {
 	cmd.Flags().Lookup("server").
-		Usage = "only what concerns this mailbox `server`; or another Portico, for a name under nodes in the " +
-		"configuration that is not a mailbox server's"
+		Usage = "only what concerns this mailbox `server`; or another Portico, for the name of a node that " +
+		"is not a mailbox server's"
 }

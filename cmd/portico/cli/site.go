@@ -21,8 +21,8 @@ import (
 // aboutSite ends the help of commands about the whole site.
 const aboutSite = `
 
-If the configuration has other nodes, the command asks all of them side by side.
-If one does not answer within 2 seconds, the results of the others are shown,
+If there are other nodes, of the cluster or under nodes in the configuration, the
+command asks all of them side by side. If one does not answer within 2 seconds, the results of the others are shown,
 standard error names it, and the exit status is 1.`
 
 // siteFlags is apiFlags for a command about the whole site.
