@@ -247,7 +247,7 @@ func (m *ActiveManager) replace(databases []DatabaseOptions, written []store.Ite
 		if !d.configured {
 			r := m.records.Record(o.Name).Value
 			d.configured = true
-			if d.take(r); r.Phase == move.Closing { // for another member's move
+			if d.take(r); r.Moving() { // by another member
 				d.hold()
 			}
 			isNew := func(item store.Item[move.Record]) bool { return item.Name == o.Name }

@@ -14,8 +14,8 @@ type FollowOptions struct {
 	EndUser  func(user string)     // the same of a user
 	EndUsers EndUsers              // the same of those whom the change of a canary concerns
 	Queues   *SigninQueues         // of sign-ins that come back
-	// Moved is told that another writer has moved a database. suspended says that the move is not over, or has failed,
-	// so that nobody is let in. From and to are the same if the database has not moved before that.
+	// Moved is told that another writer has moved a database. suspended says that the move has failed, so that nobody
+	// is let in. From and to are the same if the database has not moved before that.
 	Moved         func(database, from, to string, suspended bool)
 	UserMoved     func(user, database string) // the same of a user; database is "" if the directory decides again
 	CanaryChanged func(now Canary)            // the same of a canary
@@ -51,7 +51,7 @@ func (f databaseMember) Hold(name string, because move.Record) {
 	d.hold()
 	f.m.endExchanges(func(x *saslExchange) bool { return x.database == name })
 	f.m.mu.Unlock()
-	if because.Phase != move.Closing {
+	if !because.Moving() {
 		f.tell(name, d, because)
 	}
 }

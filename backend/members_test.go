@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,20 @@ func member(t *testing.T, s store.Store, name string) *move.Members {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return move.NewMembers(s, self)
+}
+
+// watching is member for one that follows who else there is.
+func watching(t *testing.T, s store.Store, name string) *move.Members {
+	t.Helper()
+	self, err := cluster.Join(t.Context(), s, cluster.Node{Name: name}, cluster.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { self.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 	return move.NewMembers(s, self)
 }
 
@@ -122,6 +137,75 @@ func TestMemberThatComesDuringAMove(t *testing.T) {
 	servers, err := m.lease(t.Context(), "db1", "ann", time.Millisecond, waits(nil))
 	if !errors.Is(err, errStillHeld) {
 		t.Errorf("a sign-in: %q, %v", servers, err)
+	}
+}
+
+// endingHook ends as it is told, and when.
+type endingHook chan error
+
+func (h endingHook) Deactivate(context.Context, string, string, string) error { return nil }
+func (h endingHook) Activate(context.Context, string, string, string) error   { return <-h }
+
+// While the hook of a member is at work, the others hold sign-ins, and another move waits. When it has failed, or its
+// member is gone, they refuse them.
+func TestHookOfAnotherMember(t *testing.T) {
+	for end, test := range map[string]struct {
+		hook error
+		want string // where a sign-in goes
+		told string
+	}{
+		"it succeeds":        {nil, "mbx2", "db1 moved from mbx1 to mbx2 false"},
+		"it fails":           {errors.New("busy"), "", "db1 moved from mbx1 to mbx1 true"},
+		"its member is gone": {nil, "", "db1 moved from mbx1 to mbx1 true"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := store.Memory()
+			defer s.Close()
+			hook := make(endingHook)
+			a, b := followsAs(t, s, member(t, s, "mx1"), hook), followsAs(t, s, watching(t, s, "mx2"), nil)
+			ctx, kill := context.WithCancel(t.Context())
+			defer kill()
+			moved := make(chan error, 1)
+			go func() { moved <- a.Move(ctx, "db1", "mbx2", nobody) }()
+			synctest.Wait()
+			got := make(chan string, 2)
+			for _, f := range []*follower{b, followsAs(t, s, watching(t, s, "mx3"), nil)} {
+				go func() {
+					servers, err := f.leased(t.Context(), "db1", "ann", nil)
+					if err == nil {
+						f.release("db1", "ann")
+					} else if servers = []string{""}; !errors.Is(err, ErrSuspended) {
+						t.Errorf("%s: %v", end, err)
+					}
+					got <- servers[0]
+				}()
+			}
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := b.Move(soon, "db1", "mbx3", nobody)
+			if !errors.Is(err, context.DeadlineExceeded) || len(got) > 0 || !b.Copies()[0].Moving {
+				t.Errorf("%s: before that, %d sign-ins are over, and another move says %v", end, len(got), err)
+			}
+			if strings.HasSuffix(end, "gone") {
+				all, err := cluster.Registered(t.Context(), s)
+				if err == nil {
+					err = cluster.Remove(t.Context(), s, all[0].Value, true)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				hook <- test.hook
+				<-moved
+			}
+			for range 2 {
+				if at := <-got; at != test.want {
+					t.Errorf("%s: a sign-in went to %q", end, at)
+				}
+			}
+			b.compare(t, "sessions of db1 end", test.told)
+			close(hook)
+		})
 	}
 }
 

@@ -9,8 +9,9 @@
 //  2. Close stores that the thing closes. Each member that sees this holds its sign-ins, ends its sessions, and stores
 //     an acknowledgement with the record's revision.
 //  3. Agree reads which members are registered, and waits for the acknowledgement of each.
-//  4. Suspend stores between which places the thing is, if a hook is to switch its storage. If the move ends here,
-//     nobody is let in until somebody moves the thing again.
+//  4. Suspend stores between which places the thing is, if a hook is to switch its storage. Members go on holding its
+//     sign-ins while the hook is at work. If the move ends here, or its mover is gone, they refuse them until somebody
+//     moves the thing again.
 //  5. Open stores the new place. Members let people in there when they see it.
 //
 // It is safe because a member registers before it reads records, and lets nobody in while the record that it has read

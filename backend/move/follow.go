@@ -27,10 +27,7 @@ func (t *Table) Run(ctx context.Context, m Member) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { t.records.Run(ctx) })
-	var registered <-chan struct{}
-	if t.opt.Members != nil {
-		registered = t.opt.Members.self.Changed(ctx)
-	}
+	registered := t.opt.Members.changed(ctx)
 	for {
 		for _, name := range t.due() {
 			group.Go(func() { t.follow(ctx, name, m) })
@@ -78,7 +75,21 @@ func (t *Table) differs(item store.Item[Record], th *thing) bool {
 		return !t.isSettled(item, th) || time.Since(th.since) >= t.abandon
 	}
 	is, held, has := t.opt.State(item.Name)
-	return th.settled != 0 || held || has && !item.Value.Equal(is)
+	if t.waits(item.Value) {
+		return has && !held
+	}
+	return t.unfinished(item.Value) || th.settled != 0 || held || has && !item.Value.Equal(is)
+}
+
+// waits says whether people are held because a member is moving a thing: it closes, or another member that is present
+// has its hook at work.
+func (t *Table) waits(r Record) bool {
+	return r.Phase == Closing || r.Moving() && t.opt.Members.present(r.By)
+}
+
+// unfinished says whether a move of this member has left a thing suspended without storing that it has failed.
+func (t *Table) unfinished(r Record) bool {
+	return r.Phase == Suspended && r.Moving() && r.By == t.opt.Members.name()
 }
 
 // isSettled says whether this member has acknowledged a record that closes, as it is registered now.
@@ -95,10 +106,14 @@ func (t *Table) follow(ctx context.Context, name string, m Member) {
 	if err != nil {
 		return
 	}
-	item := t.Record(name)
-	if item.Value.Phase == Closing {
+	switch item := t.Record(name); {
+	case t.unfinished(item.Value):
+		err = t.undo(ctx, item)
+	case item.Value.Phase == Closing:
 		err = t.close(ctx, item, th, m)
-	} else {
+	case t.waits(item.Value):
+		t.hold(ctx, item, th, m)
+	default:
 		t.open(ctx, item, th, m)
 	}
 	t.give(th)
@@ -125,10 +140,7 @@ func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m
 		}
 		return t.undo(ctx, item)
 	}
-	if _, _, has := t.opt.State(item.Name); has {
-		m.Hold(item.Name, item.Value)
-	}
-	if !t.end(ctx, item, th, m) {
+	if !t.hold(ctx, item, th, m) {
 		return nil
 	}
 	key := t.prefix + item.Name
@@ -139,6 +151,15 @@ func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m
 	t.note(func() { th.settled, th.boot, th.since = item.Revision, boot, time.Now() })
 	time.AfterFunc(t.abandon, func() { t.wake(item.Name) })
 	return nil
+}
+
+// hold holds a thing's sign-ins and ends its sessions. It returns false if the record changes before that is done. The
+// caller has the turn.
+func (t *Table) hold(ctx context.Context, item store.Item[Record], th *thing, m Member) bool {
+	if _, _, has := t.opt.State(item.Name); has {
+		m.Hold(item.Name, item.Value)
+	}
+	return t.end(ctx, item, th, m)
 }
 
 // open lets people in as a record says. The caller has the turn.

@@ -38,6 +38,27 @@ type Members struct {
 // NewMembers returns the members of the site to which this node belongs.
 func NewMembers(s store.Store, self *cluster.Member) *Members { return &Members{s, self} }
 
+// name is that of this member; "" if there are no others.
+func (m *Members) name() string {
+	if m == nil {
+		return ""
+	}
+	return m.self.Name()
+}
+
+// changed has a token when who is registered or present has changed; it is nil if there are no others.
+func (m *Members) changed(ctx context.Context) <-chan struct{} {
+	if m == nil {
+		return nil
+	}
+	return m.self.Changed(ctx)
+}
+
+// present says whether another member of a name is.
+func (m *Members) present(name string) bool {
+	return m != nil && name != m.self.Name() && slices.Contains(m.self.Present(), name)
+}
+
 // Absent are the other members that are gone without a word, and may still have people in.
 func (m *Members) Absent() []cluster.NodeState {
 	if m == nil {

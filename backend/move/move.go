@@ -37,9 +37,9 @@ func (t *Table) Begin(ctx context.Context, name string) (*Move, error) {
 		item := t.Record(name)
 		is, _, has := t.opt.State(name)
 		switch {
-		case item.Value.Phase == Closing:
+		case t.waits(item.Value):
 			t.give(th)
-			if err := t.closed(ctx, name); err != nil {
+			if err := t.over(ctx, name); err != nil {
 				return nil, err
 			}
 			continue
@@ -54,16 +54,22 @@ func (t *Table) Begin(ctx context.Context, name string) (*Move, error) {
 	}
 }
 
-// closed waits until a thing does not close any more.
-func (t *Table) closed(ctx context.Context, name string) error {
+// over waits until no member is moving a thing any more.
+func (t *Table) over(ctx context.Context, name string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes, err := t.store.Watch(ctx, t.prefix+name)
 	if err != nil {
 		return err
 	}
-	for t.records.Item(name).Value.Phase == Closing {
-		if _, open := <-changes; !open {
+	nodes := t.opt.Members.changed(ctx)
+	for t.waits(t.records.Item(name).Value) {
+		open := true
+		select {
+		case _, open = <-changes:
+		case <-nodes:
+		}
+		if !open {
 			return ended(ctx)
 		}
 		if err := t.records.Refresh(ctx, name); err != nil {
@@ -91,7 +97,7 @@ func (m *Move) Close(ctx context.Context, to string) error {
 		return nil
 	}
 	is := m.item.Value
-	return m.store(ctx, Record{Phase: Closing, At: is.At, To: to, Between: is.Between, By: m.t.opt.Members.self.Name()})
+	return m.store(ctx, Record{Phase: Closing, At: is.At, To: to, Between: is.Between, By: m.t.opt.Members.name()})
 }
 
 // Agree waits until nobody is in at any other member. The error names those that are missing when ctx ends; it is an
@@ -143,10 +149,10 @@ func (m *Move) Agree(ctx context.Context, patience time.Duration) error {
 }
 
 // Suspend stores that nobody may be let in until the thing is open again, because a hook switches its storage between
-// places. Agree must have been called.
+// places. Other members hold sign-ins until the move is over, or its mover is gone. Agree must have been called.
 func (m *Move) Suspend(ctx context.Context, between []string) error {
 	is := m.item.Value
-	return m.store(ctx, Record{Phase: Suspended, At: is.At, Between: slices.Clone(between)})
+	return m.store(ctx, Record{Phase: Suspended, At: is.At, Between: slices.Clone(between), By: m.t.opt.Members.name()})
 }
 
 // Open stores that the thing is open at a place. Agree must have been called.
@@ -168,11 +174,12 @@ func (m *Move) store(ctx context.Context, r Record) error {
 	return err
 }
 
-// Settle returns whether this process is to do what the move's last record says. If another writer has changed that, it
-// is not: the thing's sign-ins stay held, and Run follows the other writer. If the move has failed while the thing
-// closes, Settle opens it again. Nothing else may be called after it but End.
+// Settle returns whether this process is to do what the move's last record says. If another writer has changed that,
+// it is not: the thing's sign-ins stay held, and Run follows the other writer. If the move has failed, Settle stores
+// so: a thing that closes is open again, and one whose hook has begun stays suspended. Nothing else may be called
+// after it but End.
 func (m *Move) Settle(ctx context.Context) (ours bool) {
-	if m.item.Value.Phase == Closing {
+	if m.item.Value.Moving() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 		defer cancel()
 		if err := m.store(ctx, m.item.Value.Before()); err != nil && !errors.Is(err, store.ErrConflict) {

@@ -16,7 +16,7 @@ type Phase string
 const (
 	Open      Phase = "open"      // they are, at the record's place
 	Closing   Phase = "closing"   // they are held, and only the record's place was used
-	Suspended Phase = "suspended" // they are not: it is not known which place is the right one
+	Suspended Phase = "suspended" // they are not: its storage is between places, or nobody knows at which it is
 )
 
 // Record says where a thing is served.
@@ -24,22 +24,25 @@ type Record struct {
 	Phase   Phase    `json:"phase"`
 	At      string   `json:"at"`                // the place where it is open, or was before the move
 	To      string   `json:"to,omitempty"`      // where it goes; "" while it is open
-	Between []string `json:"between,omitempty"` // the places that may be right, after a move that has failed
-	By      string   `json:"by,omitempty"`      // the member that moves it; "" if there is only one
+	Between []string `json:"between,omitempty"` // the places that may be right, once a hook has begun
+	By      string   `json:"by,omitempty"`      // the member that is moving it; "" if there is only one
 }
 
 // OpenAt is the record of a thing that is open at a place.
 func OpenAt(place string) Record { return Record{Phase: Open, At: place} }
 
-// Equal says whether two records are the same.
+// Equal says whether two records are the same, whoever has stored them.
 func (r Record) Equal(other Record) bool {
-	return r.Phase == other.Phase && r.At == other.At && r.To == other.To && r.By == other.By &&
-		slices.Equal(r.Between, other.Between)
+	return r.Phase == other.Phase && r.At == other.At && r.To == other.To && slices.Equal(r.Between, other.Between)
 }
 
-// Before is what a record was before it began to close. Any other record is itself.
+// Moving says whether a member is moving the thing, unless it is gone.
+func (r Record) Moving() bool { return r.Phase == Closing || r.Phase == Suspended && r.By != "" }
+
+// Before is what a record is without the move in progress: what it was before it began to close, or suspended.
 func (r Record) Before() Record {
 	if r.Phase != Closing {
+		r.By = ""
 		return r
 	}
 	if len(r.Between) > 0 {

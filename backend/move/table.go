@@ -233,11 +233,11 @@ func (t *Table) note(change func()) {
 	change()
 }
 
-// undo opens a thing that closes where it was, or suspends it again.
+// undo stores that a move is over that has failed: the thing opens where it was, or stays suspended.
 func (t *Table) undo(ctx context.Context, item store.Item[Record]) error {
 	item.Value = item.Value.Before()
 	if _, err := t.put(ctx, item); err != nil {
-		return fmt.Errorf("%s%s closes, and cannot be opened again: %w", t.prefix, item.Name, err)
+		return fmt.Errorf("%s%s moves no more, and that cannot be stored: %w", t.prefix, item.Name, err)
 	}
 	return nil
 }
