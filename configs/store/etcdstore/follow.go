@@ -32,14 +32,9 @@ func (s *Store) State() State {
 	return s.state
 }
 
-// usable returns why nothing can be written: because etcd is not the one that it was. That it does not answer may have
-// ended.
-func (s *Store) usable() error {
-	if err := s.State().Err; errors.Is(err, ErrRestored) {
-		return err
-	}
-	return nil
-}
+// usable returns why nothing can be written: because etcd is not the one that it was, or does not answer. One that
+// hangs would make the change when it goes on, long after its writer was told that it failed.
+func (s *Store) usable() error { return s.State().Err }
 
 // note records whether the store follows etcd.
 func (s *Store) note(err error) {

@@ -50,7 +50,7 @@ const (
 // DefaultTimeout is how long a call waits for etcd.
 const DefaultTimeout = 5 * time.Second
 
-// awayTimeout is how long a change waits for an etcd that did not answer lately.
+// awayTimeout is how long a lease waits for an etcd that did not answer lately.
 const awayTimeout = time.Second
 
 // dialTime bounds a connection to a member, and how long a lease that was never renewed counts as held.

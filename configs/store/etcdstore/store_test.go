@@ -223,12 +223,16 @@ func TestAway(t *testing.T) {
 	if state := <-states; !errors.Is(state.Err, store.ErrAway) || !has(s, "b", "1") {
 		t.Errorf("state %+v", state)
 	}
+	if _, err := s.CompareAndSet(t.Context(), "late", 0, []byte("1")); !errors.Is(err, store.ErrAway) {
+		t.Errorf("written while etcd is known to be away: %v", err)
+	}
 	if err := members[0].Thaw(); err != nil {
 		t.Fatal(err)
 	}
 	if state := <-states; state.Err != nil || s.State().Err != nil {
 		t.Errorf("state %+v", state)
 	}
+	set(t, s, "late", 0, "2") // etcd has not made that change afterwards
 	testkit.Eventually(t, "changes are possible", func() bool {
 		return s.Delete(t.Context(), "b", b) == nil
 	})
