@@ -28,6 +28,8 @@ type Back struct {
 	Mailbox func(database string) (Mailbox, bool)
 	// Read is told that a probe has read a mailbox of a database on a server; nil tells nobody. It may block.
 	Read func(ctx context.Context, database, server string)
+	// Writers of the probes of all plans; nil has one for each DeepTest.
+	Writers *Writers
 }
 
 // account is whom a run signs in as.
@@ -119,7 +121,7 @@ func signedInConn(ctx context.Context, link *backend.Link) *probeConn {
 // DeepTest is ImapDeepTestProbe: the database's mailbox is opened and read, on the server with the active copy. With
 // writes, some runs also write there; see mailboxWriter.
 func (b Back) DeepTest(database string, writes bool) func(context.Context, *Run) error {
-	w := newMailboxWriter()
+	w := b.Writers.of(database)
 	return func(ctx context.Context, run *Run) error {
 		server, ok := b.Tier().ActiveManager().Active(database)
 		if !ok {

@@ -25,18 +25,44 @@ type mailboxWriter struct {
 	barred bool // the mailbox does not allow it
 }
 
+// Writers are the writers to health mailboxes, by database. They outlast the plan of probes: if another plan breaks a
+// run off, the next run that writes removes the message that was left, and a volume that was full is still written to
+// in each run. The zero value is ready to use.
+type Writers struct {
+	mu  sync.Mutex
+	all map[string]*mailboxWriter
+}
+
+// of returns the writer for a database's mailbox.
+func (w *Writers) of(database string) *mailboxWriter {
+	if w == nil {
+		return newMailboxWriter()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all == nil {
+		w.all = make(map[string]*mailboxWriter)
+	}
+	if w.all[database] == nil {
+		w.all[database] = newMailboxWriter()
+	}
+	return w.all[database]
+}
+
 func newMailboxWriter() *mailboxWriter { return &mailboxWriter{sender: rand.Text()} }
 
-// due reports whether a run writes: every tenth run, each run after a failure, and each run by hand. It never writes
-// to an account that is given by hand.
+// due reports whether a run writes: every tenth run, each run after a failure, and each run by hand, which also finds
+// out whether the mailbox allows it by now. It never writes to an account that is given by hand.
 func (w *mailboxWriter) due(run *Run) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if run.Account != "" || run.ReadOnly || w.barred {
+	switch {
+	case run.Account != "" || run.ReadOnly:
 		return false
-	}
-	if run.ByHand {
+	case run.ByHand:
 		return true
+	case w.barred:
+		return false
 	}
 	w.runs++
 	return w.failed || w.runs%writeEach == 1
@@ -54,6 +80,6 @@ func (w *mailboxWriter) write(client *imapclient.Client, run *Run) error {
 		run.Context = fmt.Sprintf("no test message was written to the health mailbox: %v", err)
 		return nil
 	}
-	w.failed, w.proved = err != nil, w.proved || err == nil
+	w.failed, w.proved, w.barred = err != nil, w.proved || err == nil, false
 	return err
 }

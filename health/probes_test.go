@@ -337,3 +337,16 @@ func TestNoPassword(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// The probe of another plan goes on as the one before: it writes no more often, and its messages have the same mark, so
+// it removes what a run has left that was broken off.
+func TestWritersOutlastPlans(t *testing.T) {
+	testkit.NoLeaks(t)
+	server := mailServer(t, nil)
+	p := newProbed(t, server, server)
+	back := p.back()
+	back.Writers = new(Writers)
+	for _, steps := range []string{"open select fetch append select search delete logout", "open select fetch logout"} {
+		p.want(p.runs(&Run{}, back.DeepTest("db1", true)), signedIn+steps)
+	}
+}

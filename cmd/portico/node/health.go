@@ -14,7 +14,7 @@ import (
 // behind is what probes look at behind the proxy.
 func (m *monitoring) behind() health.Back {
 	return health.Back{Tier: func() *backend.Tier { return m.config.current().tier() }, Mailbox: m.healthMailbox,
-		Read: m.copies.read}
+		Read: m.copies.read, Writers: &m.writers}
 }
 
 // configured is the plan of probes and monitors as the configuration has it.

@@ -26,6 +26,7 @@ type monitoring struct {
 	repairing   *repairing.Set
 	maintenance *maintenance.Set
 	copies      copyHealth
+	writers     health.Writers  // of ImapDeepTestProbe
 	planning    sync.Mutex      // held while a plan is made and put in force; taken after configuration.changing
 	ctx         context.Context // ends the probes, and what follows the store for them
 	stop        func()          // ends ctx; nil before the probes run
