@@ -58,7 +58,7 @@ func startEtcd(ctx context.Context, members int, advertise func(address string) 
 			"--listen-client-urls", "http://" + d.Address, "--advertise-client-urls", "http://" + d.Address,
 			"--listen-peer-urls", "http://127.0.0.1:" + ports[i], "--initial-advertise-peer-urls", peers[i],
 			"--initial-cluster", strings.Join(cluster, ","), "--initial-cluster-token", filepath.Base(all[0].Dir),
-			"--log-level", "error", "--logger", "zap"}
+			"--auto-compaction-retention", "1h", "--log-level", "error", "--logger", "zap"}
 		work.Go(func() { started[i] = d.Start(ctx) })
 	}
 	work.Wait()

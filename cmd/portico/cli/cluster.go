@@ -24,7 +24,9 @@ func newCluster() *cobra.Command {
 		Long: `The nodes of a site keep in etcd what they must agree on: active copies, moved
 users, blocks, settings, overrides, rules of the protocol log. The key
 cluster.etcd of the configuration says where etcd is. A node begins the site,
-and the others join it.`,
+and the others join it. It does not matter which node gets a command that
+changes these: the change is in force on all. component, service, config,
+listeners and a node's own maintenance are about the node that you ask.`,
 	}, newClusterInit(), newClusterJoin(), newClusterLeave(), newClusterStatus())
 }
 

@@ -19,7 +19,8 @@ func newServerPause() *cobra.Command {
 tells their clients that they wait; clients see no error. When the time is over,
 or at resume, users are admitted in order of arrival and at a limited rate. Open
 sessions continue. If a database moves to another server, its held sign-ins go
-there. A pause ends when Portico restarts.` + aboutSite,
+there. A pause ends when Portico restarts. In a cluster, all nodes hold the
+sign-ins, also one that restarts meanwhile.` + aboutSite,
 		Example: "  portico server pause mbx1 --for 60s",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -43,8 +44,9 @@ func newServerResume() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume SERVER",
 		Short: "End a pause",
-		Long:  "Resume admits the held sign-ins, in order of arrival and at a limited rate." + aboutSite,
-		Args:  cobra.ExactArgs(1),
+		Long: "Resume admits the held sign-ins, in order of arrival and at a limited rate. In a\n" +
+			"cluster, all nodes do." + aboutSite,
+		Args: cobra.ExactArgs(1),
 	}
 	api := siteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

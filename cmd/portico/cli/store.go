@@ -29,6 +29,12 @@ func newStore() *cobra.Command {
 overrides, rules of the protocol log. It is the file portico.db in data_dir. Its
 identity is in portico.db.id, and its copies are in the folder backups.
 
+In a cluster, what the nodes share is in etcd. data_dir then has what is this
+node's own, and what was in force before the node joined; these commands are
+about data_dir alone. Back etcd up with etcdctl snapshot save. To read what the
+nodes share, use the command of the thing, such as settings get or database
+status.
+
 With --admin or PORTICO_ADMIN these commands ask a running Portico. With
 --config they read the files, whether Portico runs or not. Without either they
 ask the Portico at ` + client.DefaultSocket +
@@ -223,7 +229,8 @@ func newStoreShow() *cobra.Command {
 		Use:   "show [PREFIX]",
 		Short: "Show the entries of the store or of a copy",
 		Long: `Show lists the entries whose key begins with PREFIX. It masks the key of the
-protocol log's user hashes.
+protocol log's user hashes. In a cluster, it shows data_dir alone: what the nodes
+share is in etcd.
 
 Exit status: 0 done, 1 the file is damaged, 2 no key begins with PREFIX, or the
 file could not be read.`,
