@@ -65,6 +65,11 @@ const (
 	MaxValue = 1 << 20
 )
 
+// Aside begins the keys of entries that few processes need, and those rarely. A store that is elsewhere, and that each
+// process has a copy of, leaves them out of the copy: reading them asks the store, and may fail. It sorts behind what
+// other keys begin with.
+const Aside = "~"
+
 // Errors of calls, besides those of the disk.
 var (
 	ErrNotFound = errors.New("store: no such key")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -110,23 +111,18 @@ func (s *Store) watch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	answers := s.client.Watch(ctx, s.prefix, clientv3.WithPrefix(), clientv3.WithRev(int64(s.upTo())+1))
+	answers := gather(s.client.Watch(ctx, s.prefix, clientv3.WithRange(s.prefix+store.Aside),
+		clientv3.WithRev(int64(s.upTo())+1)))
 	s.note(nil)
 	tick := time.NewTicker(askTime)
 	defer tick.Stop()
 	for {
 		select {
-		case answer, open := <-answers:
+		case all, open := <-answers:
 			if !open {
 				return errAway
 			}
-			if err := answer.Err(); err != nil {
-				return err
-			}
-			if err := s.known(answer.Header, 0); err != nil { // it may be from a member that is behind
-				return err
-			}
-			if err := s.take(ctx, answer.Events); err != nil {
+			if err := s.take(ctx, all); err != nil {
 				return err
 			}
 		case <-tick.C:
@@ -137,20 +133,69 @@ func (s *Store) watch(ctx context.Context) error {
 	}
 }
 
-// take takes changes in. They may not be all that there are up to the answer's own revision.
-func (s *Store) take(ctx context.Context, events []*clientv3.Event) error {
-	changes := make([]store.Change, 0, len(events))
-	for _, e := range events {
-		entry := store.Entry{Key: string(e.Kv.Key[len(s.prefix):]), Revision: uint64(e.Kv.ModRevision)}
-		if e.Type != clientv3.EventTypeDelete {
-			entry.Value = append([]byte{}, e.Kv.Value...)
+// gather hands on what comes in, all that there is at once: whoever is slow takes in much at a time. What has not been
+// taken when a watch ends is lost.
+func gather(in clientv3.WatchChan) <-chan []clientv3.WatchResponse {
+	out := make(chan []clientv3.WatchResponse)
+	go func() {
+		defer close(out)
+		var all []clientv3.WatchResponse
+		for {
+			to := out
+			if len(all) == 0 {
+				to = nil
+			}
+			select {
+			case answer, open := <-in:
+				if !open {
+					return
+				}
+				all = append(all, answer)
+			case to <- all:
+				all = nil
+			}
 		}
-		changes = append(changes, store.Change{Entry: entry, Deleted: e.Type == clientv3.EventTypeDelete})
+	}()
+	return out
+}
+
+// take takes changes in. They may not be all that there are up to the last answer's own revision.
+func (s *Store) take(ctx context.Context, answers []clientv3.WatchResponse) error {
+	var changes []store.Change
+	var failed error
+	for _, answer := range answers {
+		failed = answer.Err()
+		if failed == nil {
+			failed = s.known(answer.Header, 0) // it may be from a member that is behind
+		}
+		if failed != nil {
+			break
+		}
+		changes = append(changes, s.changes(answer.Events)...)
 	}
 	if len(changes) == 0 {
-		return nil
+		return failed
 	}
-	return s.apply(ctx, changes, changes[len(changes)-1].Revision)
+	return cmp.Or(s.apply(ctx, changes, changes[len(changes)-1].Revision), failed)
+}
+
+// changes are etcd's events as changes of this store.
+func (s *Store) changes(events []*clientv3.Event) []store.Change {
+	changes := make([]store.Change, 0, len(events))
+	for _, e := range events {
+		c := store.Change{Entry: s.entry(e.Kv), Deleted: e.Type == clientv3.EventTypeDelete}
+		if c.Deleted {
+			c.Value = nil
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
+
+// entry is an entry of etcd as one of this store.
+func (s *Store) entry(kv *mvccpb.KeyValue) store.Entry {
+	return store.Entry{Key: string(kv.Key[len(s.prefix):]), Value: append([]byte{}, kv.Value...),
+		Revision: uint64(kv.ModRevision)}
 }
 
 // ask asks whether etcd answers, and is the one that it was.
@@ -168,7 +213,7 @@ func (s *Store) ask(ctx context.Context) error {
 
 // load reads all entries, and takes in how they differ from what is known.
 func (s *Store) load(ctx context.Context) error {
-	found, revision, err := s.read(ctx)
+	found, revision, err := s.read(ctx, s.prefix, s.prefix+store.Aside)
 	if err != nil {
 		return s.why(ctx, err)
 	}
@@ -194,10 +239,10 @@ func (s *Store) load(ctx context.Context) error {
 	return err
 }
 
-// read reads all entries as they were at one revision.
-func (s *Store) read(ctx context.Context) (found map[string]store.Entry, revision uint64, err error) {
+// read reads the entries of a range as they were at one revision.
+func (s *Store) read(ctx context.Context, from, end string) (found map[string]store.Entry, revision uint64, err error) {
 	found = make(map[string]store.Entry)
-	from, end, before := s.prefix, clientv3.GetPrefixRangeEnd(s.prefix), s.upTo()
+	before := s.upTo()
 	for more := true; more; {
 		asked, cancel := context.WithTimeout(ctx, s.timeout)
 		page, err := s.client.Get(asked, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize),
@@ -213,8 +258,8 @@ func (s *Store) read(ctx context.Context) (found map[string]store.Entry, revisio
 			revision = uint64(page.Header.Revision)
 		}
 		for _, kv := range page.Kvs {
-			key := string(kv.Key[len(s.prefix):])
-			found[key] = store.Entry{Key: key, Value: append([]byte{}, kv.Value...), Revision: uint64(kv.ModRevision)}
+			entry := s.entry(kv)
+			found[entry.Key] = entry
 			from = string(kv.Key) + "\x00"
 		}
 		more = page.More

@@ -1,6 +1,7 @@
 // Package etcdstore keeps a store in etcd, so that all nodes of a site have the same. Each node holds a copy in memory,
 // which follows etcd: reading neither waits nor fails while etcd is away, and shows what was known last. Writing
-// compares in etcd itself, so a node whose copy is behind changes nothing by mistake.
+// compares in etcd itself, so a node whose copy is behind changes nothing by mistake. Only entries set aside, see
+// store.Aside, are read in etcd.
 //
 // It handles keys and bytes and does not know their meaning.
 package etcdstore
@@ -142,16 +143,25 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // Get implements store.Store from memory.
 func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
+	if isAside(key) {
+		return s.getAside(ctx, key)
+	}
 	return s.seen.Get(ctx, key)
 }
 
 // List implements store.Store from memory.
 func (s *Store) List(ctx context.Context, prefix string) ([]store.Entry, error) {
+	if isAside(prefix) {
+		return s.listAside(ctx, prefix)
+	}
 	return s.seen.List(ctx, prefix)
 }
 
 // Watch implements store.Store.
 func (s *Store) Watch(ctx context.Context, prefix string) (<-chan []store.Change, error) {
+	if isAside(prefix) {
+		return s.watchAside(ctx, prefix)
+	}
 	return s.seen.Watch(ctx, prefix)
 }
 
@@ -243,6 +253,9 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 		return 0, fmt.Errorf("%w: %q is at revision %d, not %d", store.ErrConflict, key, at, revision)
 	}
 	made := uint64(result.Header.Revision)
+	if isAside(key) {
+		return made, nil
+	}
 	return made, s.await(asked, made)
 }
 
