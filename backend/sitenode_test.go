@@ -162,7 +162,7 @@ func (p *siteProcess) run(ctx context.Context) {
 
 // kept says which entries a start while etcd is away needs.
 func kept(key string) bool {
-	return !strings.HasPrefix(key, "acks/") && !strings.HasPrefix(key, "present/")
+	return !strings.HasPrefix(key, "present/")
 }
 
 // stop ends the process in order: nobody is in any more, and the site knows that, if etcd can be reached.

@@ -108,6 +108,9 @@ func Expel(ctx context.Context, s store.Store, node Node) (done bool, err error)
 	return done, nil
 }
 
+// WhileGone is the store with the demand that its writes only happen while no node of a name is registered.
+func WhileGone(s store.Store, name string) store.Writer { return s.While(nodesKey+name, 0) }
+
 // NodeState is a node as this one sees it.
 type NodeState struct {
 	Node

@@ -27,7 +27,7 @@ func (t *Table) Run(ctx context.Context, m Member) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { t.records.Run(ctx) })
-	registered := t.opt.Members.changed(ctx)
+	nodes := t.opt.Members.changed(ctx)
 	for {
 		for _, name := range t.due() {
 			group.Go(func() { t.follow(ctx, name, m) })
@@ -36,10 +36,20 @@ func (t *Table) Run(ctx context.Context, m Member) {
 		case <-ctx.Done():
 			return
 		case <-t.behind:
-		case <-registered: // again, maybe
-			t.Wake()
+		case <-nodes: // this one has registered again, or a mover is gone
+			t.wake(t.moving()...)
 		}
 	}
+}
+
+// moving lists the things that members are moving. What a member does with others does not depend on who is there.
+func (t *Table) moving() (names []string) {
+	for _, item := range t.records.All() {
+		if item.Value.Moving() {
+			names = append(names, item.Name)
+		}
+	}
+	return names
 }
 
 // due lists the things that have to be followed, and marks them as being followed.
@@ -180,9 +190,7 @@ func (t *Table) open(ctx context.Context, item store.Item[Record], th *thing, m 
 		m.Admit(item.Name, r)
 	}
 	t.note(func() { th.empty, th.settled = th.empty && r.Phase != Open, 0 })
-	if t.opt.Members != nil {
-		t.opt.Members.forget(ctx, t.prefix+item.Name)
-	}
+	t.opt.Members.forget(t.prefix + item.Name)
 }
 
 // isEmpty says whether nobody is in whom a record concerns.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"portico/configs/store"
@@ -50,6 +49,7 @@ func (t *Table) Begin(ctx context.Context, name string) (*Move, error) {
 			return nil, fmt.Errorf("%w: %w", ErrMeanwhile, store.ErrConflict)
 		}
 		t.note(func() { th.settled = 0 })
+		t.opt.Members.forget(t.prefix + name)
 		return &Move{t, th, item}, nil
 	}
 }
@@ -110,14 +110,12 @@ func (m *Move) Agree(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	key := m.t.prefix + m.item.Name
-	acks, err := m.t.store.Watch(ctx, acksKey+key+"/")
-	if err != nil {
-		return err
-	}
 	record, err := m.t.store.Watch(ctx, key)
 	if err != nil {
 		return err
 	}
+	acks, done := members.hear()
+	defer done()
 	nodes := members.self.Changed(ctx)
 	for {
 		if now, err := m.t.set.Get(ctx, m.item.Name); err != nil || now.Revision != m.item.Revision {
@@ -135,15 +133,18 @@ func (m *Move) Agree(ctx context.Context, patience time.Duration) error {
 		if next > 0 {
 			again = time.After(next)
 		}
-		open := true
-		select {
-		case _, open = <-acks:
-		case _, open = <-record:
-		case <-nodes:
-		case <-again:
-		}
-		if !open {
-			return fmt.Errorf("%s may still have sessions: %w", strings.Join(missing, ", "), ended(ctx))
+		for open, look := true, false; !look && len(missing) > 0; {
+			select {
+			case <-acks:
+				missing = members.silent(missing, key, m.item.Revision)
+				continue
+			case _, open = <-record:
+			case <-nodes:
+			case <-again:
+			}
+			if look = true; !open {
+				return fmt.Errorf("%s may still have sessions: %w", namesOf(missing), ended(ctx))
+			}
 		}
 	}
 }

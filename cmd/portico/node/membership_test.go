@@ -112,7 +112,7 @@ func TestNodesOfACluster(t *testing.T) {
 	if err := store.SetOf[cluster.Node](here.cluster.store, "nodes/").Replace(t.Context(), "mx3", dead); err != nil {
 		t.Fatal(err)
 	}
-	for key, value := range map[string]string{"acks/active/db1/mx3": `{"boot":"1"}`, "health/seen/mx3": "{}",
+	for key, value := range map[string]string{"~acks/mx3": `{"boot":"0"}`, "health/seen/mx3": "{}",
 		"heavy/mx3": ""} {
 		if _, err := here.cluster.store.CompareAndSet(t.Context(), key, 0, []byte(value)); err != nil {
 			t.Fatal(err)
@@ -137,21 +137,23 @@ func TestNodesOfACluster(t *testing.T) {
 		t.Errorf("an earlier registration: %d %s", status, body)
 	}
 	here.asks(t, cli.StatusFine, "node", "remove", "mx3", "--dead", "--yes")
-	all, err := here.cluster.store.List(t.Context(), "")
-	for _, entry := range all {
-		if strings.HasSuffix(entry.Key, "/mx3") {
-			t.Errorf("%s is still there", entry.Key)
+	for _, prefix := range []string{"", store.Aside} {
+		all, err := here.cluster.store.List(t.Context(), prefix)
+		for _, entry := range all {
+			if strings.HasSuffix(entry.Key, "/mx3") {
+				t.Errorf("%s is still there", entry.Key)
+			}
 		}
-	}
-	if err != nil {
-		t.Error(err)
+		if err != nil {
+			t.Error(err)
+		}
 	}
 	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx2")
 	there.signals <- syscall.SIGTERM
 	there.stopped(t)
-	if got := here.asks(t, cli.StatusFine, "node", "list"); !strings.Contains(got, "stopped") {
-		t.Error(got)
-	}
+	testkit.Eventually(t, "it has stopped, and is not absent", func() bool {
+		return strings.Contains(here.asks(t, cli.StatusFine, "node", "list"), "stopped")
+	})
 	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx1")
 	here.asks(t, cli.StatusFine, "node", "remove", "mx2")
 	_, metrics := here.get(t, "/metrics")

@@ -30,7 +30,7 @@ func Expel(ctx context.Context, s store.Store, node cluster.Node) (done bool, er
 // forget removes what a node that is not registered any more has told the others. The ladders of its own front end
 // stay: if it is back, it takes back what was done there.
 func forget(ctx context.Context, s store.Store, node cluster.Node) error {
-	err := move.Forget(ctx, s, node)
+	err := move.Forget(ctx, s, node.Name)
 	for _, prefix := range byNode {
 		err = errors.Join(err, drop(ctx, s, prefix+node.Name))
 	}
