@@ -25,6 +25,9 @@ type Options struct {
 	// Keep keeps an entry of the store in this node's own copy of it, before Leave stores it. It may be nil.
 	Keep   func(key string, value []byte) error
 	Failed func(error) // told what cannot be read or stored; it may be nil
+	// Taken is told once, with ErrTaken, that another machine has registered by this node's name. Nobody waits for this
+	// process any more, so it must end. It may be nil.
+	Taken func(error)
 }
 
 // Member is this node as one of a site. It is safe for concurrent use.
@@ -47,16 +50,20 @@ type Member struct {
 	moved  map[chan<- struct{}]bool // told when who is present changes
 }
 
-// Join registers this process by self's name, which no other process may use at the same time but the one before on the
-// same machine. Nobody may be let in before that, and what nodes agree on must be read after it. The process that had
-// the name before must have ended, or hand over to this one. If the store is away, a registration of the same machine
-// that has not ended stands, unless this node may have been fenced: whatever that process had agreed to is known here.
+// Join registers this process by self's name, which no other process may use at the same time but the one before on
+// the same machine. Another machine gets the name once the one before has ended properly or was removed. Nobody may be
+// let in before that, and what nodes agree on must be read after it. The process that had the name before must have
+// ended, or hand over to this one. If the store is away, a registration of the same machine that has not ended stands,
+// unless this node may have been fenced: whatever that process had agreed to is known here.
 func Join(ctx context.Context, s store.Store, self Node, o Options) (*Member, error) {
 	if err := checkName(self.Name); err != nil {
 		return nil, err
 	}
 	if o.Failed == nil {
 		o.Failed = func(error) {}
+	}
+	if o.Taken == nil {
+		o.Taken = func(error) {}
 	}
 	m := &Member{store: s, self: self, opt: o, nodes: store.SetOf[Node](s, nodesKey), began: time.Now(),
 		resumed: make(chan struct{}, 1), moved: make(map[chan<- struct{}]bool)}
@@ -134,13 +141,19 @@ func (m *Member) Leave(ctx context.Context) error {
 	return m.register(ctx, node)
 }
 
-// register writes this node's registration over whatever is there.
+// register writes this node's registration over what is there, but for that of another machine which may still serve
+// users: then the error is ErrTaken.
 func (m *Member) register(ctx context.Context, node Node) error {
 	m.joining.Lock()
 	defer m.joining.Unlock()
 	for {
 		item, err := m.nodes.Get(ctx, m.self.Name)
-		if err == nil {
+		switch is := item.Value; {
+		case err != nil:
+		case item.Revision != 0 && item.Err == nil && is.Machine != m.self.Machine && !is.Stopped:
+			return fmt.Errorf("node %s: %w. The other has not ended properly: if it is off for certain, run "+
+				"portico node remove %[1]s --dead on another node", m.self.Name, ErrTaken)
+		default:
 			item.Value = node
 			item, err = m.nodes.Put(ctx, item)
 		}
@@ -196,13 +209,17 @@ func (m *Member) keep(ctx context.Context) {
 	}
 	for range changes {
 		for {
-			now, replaced, err := m.replaced(ctx)
-			switch {
-			case replaced && now.Value.Machine != m.self.Machine && now.Revision != 0:
-				err = fmt.Errorf("node %s: %w", m.self.Name, ErrTaken)
-			case replaced:
-				m.opt.Failed(fmt.Errorf("node %s: its registration was removed, so it registers again", m.self.Name))
+			replaced, err := m.replaced(ctx)
+			if replaced {
 				err = m.register(ctx, m.newBoot())
+			}
+			switch {
+			case errors.Is(err, ErrTaken):
+				m.opt.Taken(err)
+				return
+			case replaced && err == nil:
+				m.opt.Failed(fmt.Errorf("node %s: its registration was removed, so it has registered again",
+					m.self.Name))
 			}
 			if err == nil || ctx.Err() != nil {
 				break
@@ -216,13 +233,13 @@ func (m *Member) keep(ctx context.Context) {
 }
 
 // replaced says whether the store has another registration than this process has written last.
-func (m *Member) replaced(ctx context.Context) (now store.Item[Node], replaced bool, err error) {
+func (m *Member) replaced(ctx context.Context) (bool, error) {
 	m.joining.Lock() // else that may be about to be noted
 	defer m.joining.Unlock()
-	now, err = m.nodes.Get(ctx, m.self.Name)
+	now, err := m.nodes.Get(ctx, m.self.Name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return now, err == nil && now.Revision != m.own.Revision && !m.own.Value.Stopped && !m.paused, err
+	return err == nil && now.Revision != m.own.Revision && !m.own.Value.Stopped && !m.paused, err
 }
 
 // Pause lets another process of this node register in its place, until resume is called because that process has

@@ -33,7 +33,7 @@ type Node struct {
 
 // Errors of this package.
 var (
-	// ErrTaken means that another machine is present by the same name.
+	// ErrTaken means that another machine has the same name: it is present, or may still serve users.
 	ErrTaken = errors.New("another machine has the same name: each node needs a cluster.name of its own")
 	// ErrPresent means that a node that is to be removed is present.
 	ErrPresent = errors.New("the node is present: stop Portico there first")

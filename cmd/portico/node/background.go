@@ -14,7 +14,7 @@ type background struct {
 	end      context.CancelFunc // of ctx
 	owned    context.Context    // ends with ctx, or when another process takes over
 	retire   context.CancelFunc // of owned
-	failed   chan error         // a listener's unexpected end
+	failed   chan error         // why the service cannot go on
 	draining atomic.Bool        // the node is stopping
 }
 
@@ -31,7 +31,8 @@ func (b *background) run(work func(context.Context)) { b.group.Go(func() { work(
 // runOwned starts a goroutine for what one process of the node does: it returns at the end of its context.
 func (b *background) runOwned(work func(context.Context)) { b.group.Go(func() { work(b.owned) }) }
 
-// fail passes on why a listener has ended, unless it was told to end. The first one ends the service.
+// fail ends the service, with the first error that is not nil: a listener has ended without being told to, or another
+// machine has this node's name.
 func (b *background) fail(err error) {
 	if err == nil {
 		return

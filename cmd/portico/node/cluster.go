@@ -80,10 +80,10 @@ func clusterNode(node cluster.NodeState) admin.ClusterNode {
 	row := admin.ClusterNode{Name: node.Name, State: admin.NodeAbsent, Since: node.Since, Started: node.Node.Since,
 		Boot: node.Boot, Address: node.Address, Version: node.Version}
 	switch {
+	case node.Stopped: // it may still be present for a moment
+		row.State = admin.NodeStopped
 	case node.Present:
 		row.State = admin.NodePresent
-	case node.Stopped:
-		row.State = admin.NodeStopped
 	}
 	return row
 }

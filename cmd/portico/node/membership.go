@@ -38,7 +38,9 @@ type membership struct {
 }
 
 // joinSite opens the site's store and registers this node in it. It returns nil if the configuration has no cluster.
-func joinSite(ctx context.Context, config *configs.Config, local store.Store, log *nodeLog) (*membership, error) {
+// taken is told when another machine has taken this node's place in the site.
+func joinSite(ctx context.Context, config *configs.Config, local store.Store, log *nodeLog,
+	taken func(error)) (*membership, error) {
 	if !config.Cluster.Enabled() {
 		return nil, sitestore.Alone(ctx, local)
 	}
@@ -51,7 +53,8 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 		return nil, fmt.Errorf("cluster.ca: %w", err)
 	}
 	options.Etcd.File = filepath.Join(config.DataDir, sitestore.KnownFile)
-	options.Etcd.Keep, options.Etcd.Changed, options.Etcd.Failed = sitestore.Lasts, m.tell, log.reporter("cluster")
+	options.Etcd.Keep, options.Etcd.Changed = sitestore.Lasts, m.tell
+	options.Etcd.Failed = log.reporter("copy of etcd in data_dir")
 	options.Etcd.Observe = m.metrics.answered
 	m.etcd, err = etcdstore.Open(ctx, options.Etcd)
 	if errors.Is(err, store.ErrAway) {
@@ -60,7 +63,7 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 	if err != nil {
 		return nil, fmt.Errorf("cluster.etcd: %w", err)
 	}
-	if err := m.join(ctx, local, config.Cluster.Fence.IsSet()); err != nil {
+	if err := m.join(ctx, local, config.Cluster.Fence.IsSet(), taken); err != nil {
 		m.etcd.Close()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
@@ -68,7 +71,7 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 }
 
 // join registers this node. What the site has stored must be read after that.
-func (m *membership) join(ctx context.Context, local store.Store, fenced bool) error {
+func (m *membership) join(ctx context.Context, local store.Store, fenced bool, taken func(error)) error {
 	s := sitestore.New(m.etcd, m.options, time.Now)
 	m.store = s.Store()
 	m.leader = cluster.NewLeader(m.etcd, m.etcd, m.options.Name, m.log.reporter("election of a leader"))
@@ -77,7 +80,7 @@ func (m *membership) join(ctx context.Context, local store.Store, fenced bool) e
 		m.self, err = cluster.Join(ctx, m.etcd, cluster.Node{Name: m.options.Name, Machine: machine,
 			Address: m.options.Advertise, Version: release.Version()},
 			cluster.Options{Leases: m.etcd, Fenced: fenced, Keep: m.etcd.KeepAs,
-				Failed: m.log.reporter("cluster")})
+				Failed: m.log.reporter("registration of this node"), Taken: taken})
 	}
 	return err
 }
@@ -200,7 +203,8 @@ func (m *membership) leave() {
 		err = m.self.Leave(ctx)
 	}
 	if err != nil {
-		m.log.Error().Err(err).Msg("the site waits for this node until it is back: it cannot say that it has stopped")
+		m.log.Error().Err(err).
+			Msg("etcd does not know that this node has stopped: nothing moves until it is back, or is removed with --dead")
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -200,5 +201,26 @@ func TestEtcdAway(t *testing.T) {
 		if !strings.Contains(metrics, "\n"+series) || strings.Contains(metrics, "\n"+series+"0\n") {
 			t.Errorf("no %s", series)
 		}
+	}
+}
+
+// A node stops when another machine has taken its place: no move waits for it any more.
+func TestTakenPlace(t *testing.T) {
+	testkit.NoLeaks(t)
+	c := startCluster(t, 1)
+	r := c.nodes[0]
+	s := r.cluster.etcd
+	is, err := s.Get(t.Context(), "nodes/mx1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := []byte(`{"boot":"1","machine":"another"}`)
+	if _, err := s.CompareAndSet(t.Context(), is.Key, is.Revision, other); err != nil {
+		t.Fatal(err)
+	}
+	err = <-r.ended
+	r.ended <- nil
+	if !errors.Is(err, cluster.ErrTaken) {
+		t.Error(err)
 	}
 }

@@ -76,7 +76,7 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 			s.upgrades.retired <- left
 			return s.stop(signals)
 		case err := <-s.background.failed:
-			s.log.Error().Err(err).Msg("stopping: a listener failed")
+			s.log.Error().Err(err).Msg("stopping, because this node cannot go on")
 			return errors.Join(err, s.stop(signals))
 		}
 	}

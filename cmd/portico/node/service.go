@@ -158,7 +158,7 @@ func (s *service) openStore() error {
 		return err
 	}
 	s.store = &nodeStore{stored: newStored(local, local), site: local, local: local, log: s.log} // to be closed
-	if s.cluster, err = joinSite(ctx, s.config.started, local, s.log); err != nil {
+	if s.cluster, err = joinSite(ctx, s.config.started, local, s.log, s.background.fail); err != nil {
 		return err
 	}
 	s.store.etcd, s.store.site = s.cluster, s.cluster.site(local)
