@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -24,6 +25,9 @@ type Listener struct {
 	Address  string // host:port to dial
 	Implicit bool   // TLS from the first byte
 	StartTLS bool   // TLS by STARTTLS
+	// ProxyHeader says whether a client with an address has to begin with a header of the PROXY protocol; nil: none
+	// has.
+	ProxyHeader func(client netip.Addr) bool
 
 	foreign bool // not ours: its certificate has to be for its name
 }
@@ -83,12 +87,22 @@ func (f Front) touch(ctx context.Context, run *Run, database string) error {
 	return readMailbox(o, client, run, nil)
 }
 
+// localHeader is a header of the PROXY protocol, version 2, by which a proxy connects for itself (LOCAL): the addresses
+// of the connection count.
+const localHeader = "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
+
 // enter connects to a listener, TLS included.
 func enter(ctx context.Context, run *Run, listener Listener) (net.Conn, error) {
 	run.Step("dial")
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", listener.Address)
 	if err != nil {
 		return nil, failure(Networking, "dial", err)
+	}
+	if listener.ProxyHeader != nil && listener.ProxyHeader(addrPortOf(conn.LocalAddr()).Addr()) {
+		if _, err := io.WriteString(conn, localHeader); err != nil {
+			conn.Close()
+			return nil, failure(Networking, "dial", err)
+		}
 	}
 	if !listener.Implicit && !listener.StartTLS {
 		return conn, nil

@@ -24,7 +24,7 @@ func isSCRAM(mechanism string) bool {
 // takeToken takes the tokens for the verification of one credential, and waits for them if it must.
 func (s *session) takeToken(ctx context.Context) error {
 	addr, user := s.arrival.remote.Addr(), credentialOwner(s.attempt.credentialUser)
-	apart := contains(s.set.AuthDelay.Exempt, addr) || s.set.trusts(addr) || s.server.authDelays.knows(addr, user)
+	apart := contains(s.set.AuthDelay.Exempt, addr) || s.set.Trusts(addr) || s.server.authDelays.knows(addr, user)
 	draws := s.server.guesses.draws(addr, user, apart, s.set.Guesses)
 	if !s.server.guesses.tryTake(draws) {
 		s.server.metrics.guessesDelayed.Inc()

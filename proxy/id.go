@@ -58,7 +58,7 @@ func (s *session) applyID(said map[string]string) error {
 	if hops, err := strconv.ParseUint(said["x-proxy-ttl"], 10, 8); err == nil {
 		s.arrival.hops = min(s.arrival.hops, int(hops))
 	}
-	if len(said) == 0 || !s.set.trusts(s.arrival.remote.Addr()) {
+	if len(said) == 0 || !s.set.Trusts(s.arrival.remote.Addr()) {
 		return nil
 	}
 	if id := said["x-session-id"]; len(id) <= maxFrontSession &&

@@ -156,7 +156,7 @@ func (s *Server) admit(conn setup.Conn, listener *listener) {
 		return
 	}
 	limits := set.Limits
-	if set.trusts(remote.Addr()) {
+	if set.Trusts(remote.Addr()) {
 		// many clients come from there; their own addresses count
 		limits.ConnectionsPerAddress, limits.UnauthenticatedPerAddress = 0, 0
 	}

@@ -32,7 +32,7 @@ type proxyHeader struct {
 // readClientAddress reads the header of the PROXY protocol, in which a proxy in front of us says for which client it
 // connects. Only trusted networks send one. From other clients it is a syntax error of IMAP.
 func (s *session) readClientAddress() (err error) {
-	if !s.arrival.listener.ProxyProtocol || !s.set.trusts(s.arrival.remote.Addr()) {
+	if !s.arrival.listener.ProxyProtocol || !s.set.Trusts(s.arrival.remote.Addr()) {
 		return nil
 	}
 	// the client would take an answer in plain text for TLS

@@ -76,7 +76,7 @@ func (s *session) logEvent(o Outcome) (event *zerolog.Event, limited bool) {
 // stand behind one of their addresses, nor to a user who has signed in.
 func (s *session) limitLines(event *zerolog.Event, o Outcome) *zerolog.Event {
 	addr := s.arrival.remote.Addr()
-	if !event.Enabled() || o == OutcomeSignedIn || s.set.trusts(addr) || contains(s.set.AuthDelay.Exempt, addr) {
+	if !event.Enabled() || o == OutcomeSignedIn || s.set.Trusts(addr) || contains(s.set.AuthDelay.Exempt, addr) {
 		return event
 	}
 	leftOut, ok := s.server.lines.take(addr, o, s.dialogue.mechanism != "", s.server.opt.Now())

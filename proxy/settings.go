@@ -69,8 +69,8 @@ type Settings struct {
 	QuietSignIns bool // no line in the log for a sign-in, however it goes
 }
 
-// trusts says whether a client may speak for another.
-func (s *Settings) trusts(addr netip.Addr) bool {
+// Trusts says whether a client may speak for another.
+func (s *Settings) Trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(s.TrustedNetworks,
 		func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
 }

@@ -18,22 +18,29 @@ import (
 func (c *clientSide) clientListeners() []health.Listener {
 	var all []health.Listener
 	for _, listener := range c.listeners.all() {
-		if !listener.ProxyProtocol { // it would want to hear from a proxy first
-			all = append(all, ownListener(listener))
-		}
+		all = append(all, c.ownListener(listener))
 	}
 	slices.SortStableFunc(all, func(a, b health.Listener) int { return cmp.Compare(rank(a), rank(b)) })
 	return all
 }
 
 // ownListener is a listener as a client on this machine finds it.
-func ownListener(l *openListener) health.Listener {
-	return health.Listener{Address: reachable(l.address), Implicit: l.TLS == configs.TLSImplicit,
+func (c *clientSide) ownListener(l *openListener) health.Listener {
+	own := health.Listener{Address: reachable(l.address), Implicit: l.TLS == configs.TLSImplicit,
 		StartTLS: l.TLS == configs.TLSStartTLS}
+	if l.ProxyProtocol {
+		own.ProxyHeader = func(client netip.Addr) bool {
+			settings := c.config.current().settings()
+			return settings.Trusts(client)
+		}
+	}
+	return own
 }
 
 func rank(d health.Listener) int {
 	switch {
+	case d.ProxyHeader != nil: // only if there is no other
+		return 3
 	case d.Implicit:
 		return 0
 	case d.StartTLS:

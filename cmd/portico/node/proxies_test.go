@@ -7,6 +7,7 @@ import (
 
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/cmd/portico/cli"
 )
 
 // Behind a load balancer and two Porticos, the mailbox server knows the client.
@@ -40,6 +41,23 @@ func TestPorticoBehindPortico(t *testing.T) {
 	testkit.Eventually(t, "the mailbox server knows the client", func() bool {
 		return strings.Contains(server.ReadLog(), "rip=203.0.113.9, lip=203.0.113.10")
 	})
+}
+
+// A node whose listeners all expect the PROXY protocol proves itself, whether its own address is a trusted one or not.
+func TestProbesBehindProxies(t *testing.T) {
+	for _, trusted := range []string{"127.0.0.0/8", "192.0.2.0/24"} {
+		site := newSite(t)
+		site.serveMail(t)
+		site.put(t, "health.password", "secret\n")
+		file := site.write(t, "trusted_networks: ["+trusted+"]\n"+
+			"health: {mailboxes: {db1: {user: alice, password_file: health.password}}}\n")
+		site.replace(t, "tls: starttls}", "tls: starttls, proxy_protocol: true}")
+		site.replace(t, "tls: implicit}", "tls: implicit, proxy_protocol: true}")
+		r := site.serve(t, file)
+		for _, probe := range []string{"IMAP.Proxy/ImapProxyTestProbe", "IMAP/ImapCTPProbe"} {
+			r.asks(t, cli.StatusFine, "probe", "run", probe)
+		}
+	}
 }
 
 // A Portico whose mailbox server is itself says so, and goes on.

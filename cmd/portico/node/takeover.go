@@ -205,7 +205,9 @@ func (s *service) prove(ctx context.Context) error {
 		served <- s.clients.server.Serve(ln, proxy.Listener{Name: wanted[0].Address, TLS: listenerTLS[wanted[0].TLS]})
 	}()
 	private := func() []health.Listener {
-		return []health.Listener{ownListener(&openListener{Listener: wanted[0], address: ln.Addr()})}
+		own := wanted[0]
+		own.ProxyProtocol = false
+		return []health.Listener{s.clients.ownListener(&openListener{Listener: own, address: ln.Addr()})}
 	}
 	front := health.Front{Back: s.monitoring.behind(), Listeners: private, Left: descriptorLeft}
 	failed := health.Try(ctx, proveTime, front.ProxyTest(s.clients.admit))

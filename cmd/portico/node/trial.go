@@ -58,11 +58,8 @@ func (s *service) look(ctx context.Context) findings {
 	}
 	back := s.monitoring.behind()
 	for _, listener := range s.clients.listeners.all() {
-		if listener.ProxyProtocol {
-			continue
-		}
 		front := health.Front{Back: back, Left: descriptorLeft,
-			Listeners: func() []health.Listener { return []health.Listener{ownListener(listener)} }}
+			Listeners: func() []health.Listener { return []health.Listener{s.clients.ownListener(listener)} }}
 		try(catalogue.ImapProxyTestProbe, listener.Listener.Address, true, front.ProxyTest(s.clients.admit))
 	}
 	away := s.monitoring.maintenance.Servers()
