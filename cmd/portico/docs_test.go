@@ -295,10 +295,11 @@ func TestExamplesInDocuments(t *testing.T) {
 		"docs/health.md": 3, "docs/install.md": 4, "docs/frontends.md": 1,
 		"docs/monitoring.md": 2, "docs/cluster.md": 1}
 	for name := range least {
-		for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readPage(t, name),
+		for i, block := range regexp.MustCompile("(?s)( *)```yaml(\n.*?)```").FindAllStringSubmatch(readPage(t, name),
 			-1) {
 			found[name]++
-			t.Run(fmt.Sprintf("%s %d", name, i+1), func(t *testing.T) { loadExample(t, block[1]) })
+			example := strings.ReplaceAll(block[2], "\n"+block[1], "\n") // a block in a list is indented
+			t.Run(fmt.Sprintf("%s %d", name, i+1), func(t *testing.T) { loadExample(t, example) })
 		}
 	}
 	wantFound(t, "examples", found, least)

@@ -46,7 +46,8 @@ If init is interrupted, run it again, or run portico cluster leave to undo it.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return f.do(cmd, func(ctx context.Context, s *site.Site, local *store.File) (site.Done, string, error) {
 			done, err := s.Init(ctx, local)
-			next := "This node has begun the site. Start Portico here.\nOn the other nodes, run portico cluster join first."
+			next := "This node has begun the site. Start Portico here.\n" +
+				"A new node joins when it starts; one that has been in use joins by portico cluster join."
 			if done.Already {
 				next = "This node is in site " + done.Site + " already."
 			}
