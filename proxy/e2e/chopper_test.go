@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -61,17 +62,24 @@ func (c *chopper) pass(near *net.TCPConn) {
 }
 
 // pieces copies from one connection to another until the first ends, and ends the other. The first bytes go in small
-// pieces, as they hold what is looked at; then the pieces grow, or a large message would take for ever.
+// pieces, as they hold what is looked at; then the pieces grow, or a large message would take for ever. No piece ends
+// between CR and LF if both have come: Dovecot answers a command at its CR, and if the LF is late then, the row of that
+// command has a byte less.
 func pieces(to, from *net.TCPConn, seed uint64) {
 	defer to.CloseWrite()
 	random := rand.New(rand.NewPCG(seed, 0))
 	buf := make([]byte, 64<<10)
+	in := bufio.NewReader(from)
 	for total := 0; ; {
 		size := 1 + random.IntN(30)
 		if total > 20_000 {
 			size = 1 + random.IntN(len(buf))
 		}
-		n, err := io.ReadAtLeast(from, buf[:size], 1)
+		n, err := in.Read(buf[:size])
+		if n > 0 && n < len(buf) && buf[n-1] == '\r' && in.Buffered() > 0 {
+			buf[n], _ = in.ReadByte()
+			n++
+		}
 		total += n
 		if n > 0 {
 			if _, err := to.Write(buf[:n]); err != nil {
