@@ -26,8 +26,8 @@ type MoveOptions struct {
 	// Lifted reports whether Standby ignores the block that `by` has set on a server. If nil, Standby ignores none.
 	// Move does not use it: lift the blocks first.
 	Lifted func(server, by string) bool
-	// Patience is how long a member of the site may be absent before the move does not wait for it any more. With 0, a
-	// move that would have to wait for one is refused before it begins.
+	// Patience is how long a member of the site may be absent before the move fences it, or is undone without a Fence.
+	// With 0, a move that would have to wait for one is refused before it begins.
 	Patience time.Duration
 	// Fence makes sure that the process of a member which is absent for longer than Patience serves nobody, and then
 	// takes that process out of the site; see cluster.Expel. If it is nil or fails, the move is undone.

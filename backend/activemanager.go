@@ -13,10 +13,11 @@ import (
 	"portico/configs/store"
 )
 
-// ActiveManager knows which copy of each database is active, and which mailbox servers are blocked. Both are in the
-// store. The active copy is stored when a database is first configured. After that only a move changes it, here or by
-// another writer of the store (see Run); a reload or a server that recovers does not. The manager lives as long as the
-// program; see Configure. Its methods are safe for concurrent use.
+// ActiveManager knows where users are served: which copy of each database is active, which users were moved elsewhere,
+// and which are on a canary. It also has the blocks and policies of mailbox servers and the copies that are Failed.
+// All of that is in the store. The active copy is stored when a database is first configured. After that only a move
+// changes it, here or by another writer of the store (see Run); a reload or a server that recovers does not. The
+// manager lives as long as the program; see Configure. Its methods are safe for concurrent use.
 //
 // While a database moves, its new sign-ins are held (see lease), and the move waits for those in progress. So no user
 // is on two copies. Databases move independently. Only another move of the same database waits for a move.

@@ -24,7 +24,7 @@ const MaxName = 64
 type Node struct {
 	Name    string    `json:"-"`                 // it has 1 to MaxName bytes and no slash
 	Boot    string    `json:"boot"`              // random, new each time that the node registers
-	Machine string    `json:"machine,omitempty"` // tells machines apart that have been given the same name
+	Machine string    `json:"machine,omitempty"` // random, of a data_dir: tells machines of one name apart
 	Address string    `json:"address,omitempty"` // URL of its admin API; "" if other nodes cannot reach it
 	Version string    `json:"version,omitempty"` // of Portico
 	Since   time.Time `json:"since,omitzero"`    // when it has registered, by its own clock

@@ -28,6 +28,5 @@
 // ends there as elsewhere; its last step deletes the record. Of such a thing, a process keeps nothing while it is open,
 // so that there may be very many.
 //
-// The record's revision takes the place of a number that counts moves: the store never uses one again, and what it
-// knows of other stores would be of no use.
+// A record needs no number that counts its moves: its revision does that, since a store never uses one again.
 package move

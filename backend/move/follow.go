@@ -21,8 +21,8 @@ type Member interface {
 	Admit(name string, by Record)
 }
 
-// Run does as a member what the records say, until ctx ends or the store closes. What this process moves itself is
-// between its caller and the member.
+// Run does as a member what the records say, until ctx ends or the store closes. It does not follow moves of this
+// process: their caller does the member's work.
 func (t *Table) Run(ctx context.Context, m Member) {
 	var group sync.WaitGroup
 	defer group.Wait()

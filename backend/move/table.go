@@ -18,7 +18,8 @@ const AbandonTime = 90 * time.Second
 // Options of a table.
 type Options struct {
 	// State returns the record by which this process lets people in to a thing, and whether it holds them; has is false
-	// if it does not have the thing.
+	// if it does not have the thing. It is called with the table locked, and must not call the table. Locks are taken
+	// in this order: the table's, then those of whoever has the thing.
 	State func(name string) (r Record, held, has bool)
 	// Optional says that a thing need not have a record: without one it is open at "", where something else decides.
 	// Such a record is not stored.
@@ -55,11 +56,11 @@ type thing struct {
 	used int           // by how many goroutines, which have the turn or wait for it
 
 	// The holder of the turn alone changes these, with the table's mutex.
-	left    [2]string // Partial: of the record for which that is so, its place and where it goes
+	left    [2]string // Partial: At and To of the record whose people have left
 	empty   bool      // nobody is in, and nobody was let in since that was found
 	settled uint64    // the revision of the closing record that was acknowledged; 0 once that is over
 	boot    string    // of the registration by which it was
-	since   time.Time // of that
+	since   time.Time // when it was acknowledged
 
 	following bool   // Run follows it just now
 	at        uint64 // the revision of the record that Run follows
