@@ -15,23 +15,18 @@ import (
 	"portico/health/admin"
 )
 
-// moving moves databases.
-type moving = func(context.Context, backend.MoveOptions) []backend.MoveResult
-
-// patiently returns a move that waits for an absent node as configured, and then fences it. Moves that an operator
-// orders are refused instead, while a node is absent.
-func (m *membership) patiently(config configs.Cluster, move moving) (moving, error) {
+// patience returns the options of a move that waits for an absent node as configured, and then fences it. Moves that an
+// operator orders are refused instead, while a node is absent.
+func (m *membership) patience(config configs.Cluster) (o backend.MoveOptions, err error) {
 	fence, err := newHook(config.Fence)
 	if err != nil {
-		return nil, fmt.Errorf("cluster.fence.%w", err)
+		return o, fmt.Errorf("cluster.fence.%w", err)
 	}
-	return func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-		o.Patience = config.Patience
-		if m != nil && fence != nil {
-			o.Fence = func(ctx context.Context, node cluster.Node) error { return m.fence(ctx, fence, node) }
-		}
-		return move(ctx, o)
-	}, nil
+	o.Patience = config.Patience
+	if m != nil && fence != nil {
+		o.Fence = func(ctx context.Context, node cluster.Node) error { return m.fence(ctx, fence, node) }
+	}
+	return o, nil
 }
 
 // fence makes sure that an absent node serves nobody, and takes it out of the site. It registers again when it is back.

@@ -115,6 +115,9 @@ func (m *mover) evacuate(ctx context.Context, server string) ([]backend.MoveResu
 	})
 }
 
+// moving moves databases.
+type moving = func(context.Context, backend.MoveOptions) []backend.MoveResult
+
 // move runs what moves databases, and logs what became of them. Where the service stops, that is broken off: every
 // database is then active where the store says, or suspended.
 func (m *mover) move(ctx context.Context, move moving) ([]backend.MoveResult, error) {

@@ -15,7 +15,6 @@ import (
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health"
-	"portico/health/admin"
 	"portico/health/catalogue"
 	"portico/health/components"
 	"portico/health/recovery"
@@ -259,11 +258,14 @@ func (r *recovering) failover(ctx context.Context, c recovery.Case) (string, err
 
 // move moves databases away from a server that fails, with patience for nodes of the site that are absent.
 func (r *recovering) move(ctx context.Context, move moving) ([]backend.MoveResult, error) {
-	patient, err := r.cluster.patiently(r.config.current().config.Cluster, move)
+	patience, err := r.cluster.patience(r.config.current().config.Cluster)
 	if err != nil {
 		return nil, err
 	}
-	return r.moves.move(ctx, patient)
+	return r.moves.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		o.Patience, o.Fence = patience.Patience, patience.Fence
+		return move(ctx, o)
+	})
 }
 
 // stopCanary sends the users of a canary back, with patience for nodes of the site that are absent.
@@ -272,17 +274,11 @@ func (r *recovering) stopCanary(ctx context.Context, c recovery.Case) (string, e
 		return "", recovery.Skipped("no canary is named")
 	}
 	why := r.monitoring.lastFailure(c.Monitor)
-	var change admin.Change
-	var err error
-	stop, patience := func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-		change, err = r.canaries.stop(ctx, c.Canary, c.Server, o)
-		return nil
-	}, r.config.current().config.Cluster
-	patient, failed := r.cluster.patiently(patience, stop)
-	if failed != nil {
-		return "", failed
+	patience, err := r.cluster.patience(r.config.current().config.Cluster)
+	if err != nil {
+		return "", err
 	}
-	patient(ctx, backend.MoveOptions{})
+	change, err := r.canaries.stop(ctx, c.Canary, c.Server, patience)
 	switch {
 	case err != nil:
 		return "", err
