@@ -37,20 +37,23 @@ func (s *Store) getAside(ctx context.Context, key string) (store.Entry, error) {
 }
 
 // listAside is List of entries that are not followed.
-func (s *Store) listAside(ctx context.Context, prefix string) (all []store.Entry, err error) {
-	if err := s.seen.Usable(ctx); err != nil {
-		return nil, err
-	}
-	from := s.prefix + prefix
-	found, _, err := s.read(ctx, from, clientv3.GetPrefixRangeEnd(from))
-	if err != nil {
-		return nil, s.why(ctx, err)
-	}
-	return sorted(found), nil
+func (s *Store) listAside(ctx context.Context, prefix string) ([]store.Entry, error) {
+	all, _, err := s.readAside(ctx, prefix)
+	return all, err
 }
 
-func sorted(found map[string]store.Entry) []store.Entry {
-	return slices.SortedFunc(maps.Values(found), func(a, b store.Entry) int { return strings.Compare(a.Key, b.Key) })
+// readAside reads entries that are not followed, sorted by key, and returns as of which revision.
+func (s *Store) readAside(ctx context.Context, prefix string) (all []store.Entry, at uint64, err error) {
+	if err := s.seen.Usable(ctx); err != nil {
+		return nil, 0, err
+	}
+	from := s.prefix + prefix
+	found, at, err := s.read(ctx, from, clientv3.GetPrefixRangeEnd(from))
+	if err != nil {
+		return nil, 0, s.why(ctx, err)
+	}
+	return slices.SortedFunc(maps.Values(found),
+		func(a, b store.Entry) int { return strings.Compare(a.Key, b.Key) }), at, nil
 }
 
 // watchAside is Watch of entries that are not followed. An entry that is deleted while etcd is away may stay.
@@ -83,18 +86,11 @@ func (s *Store) watchAside(ctx context.Context, prefix string) (<-chan []store.C
 
 // loadAside reads entries into a replica, and returns up to which revision.
 func (s *Store) loadAside(ctx context.Context, prefix string, into *store.Replica) (at uint64, err error) {
-	if err := s.seen.Usable(ctx); err != nil {
-		return 0, err
-	}
-	from := s.prefix + prefix
-	found, at, err := s.read(ctx, from, clientv3.GetPrefixRangeEnd(from))
-	if err != nil {
-		return 0, s.why(ctx, err)
-	}
-	for _, entry := range sorted(found) {
+	all, at, err := s.readAside(ctx, prefix)
+	for _, entry := range all {
 		into.Apply(store.Change{Entry: entry})
 	}
-	return at, nil
+	return at, err
 }
 
 // feedAside has a replica follow etcd, until that fails.

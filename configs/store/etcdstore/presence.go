@@ -14,7 +14,10 @@ import (
 // closed when that is over.
 func (s *Store) Hold(ctx context.Context, key string, revision uint64, value []byte,
 	ttl time.Duration) (lost <-chan struct{}, err error) {
-	asked, cancel := context.WithTimeout(ctx, s.patience())
+	if err := s.usable(); err != nil { // else a lease would be granted that holds nothing
+		return nil, err
+	}
+	asked, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	lease, err := s.client.Grant(asked, int64(max(ttl, time.Second)/time.Second))
 	if err != nil {

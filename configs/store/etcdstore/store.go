@@ -51,9 +51,6 @@ const (
 // DefaultTimeout is how long a call waits for etcd.
 const DefaultTimeout = 5 * time.Second
 
-// awayTimeout is how long a lease waits for an etcd that did not answer lately.
-const awayTimeout = time.Second
-
 // dialTime bounds a connection to a member, and how long a lease that was never renewed counts as held.
 const dialTime = 2 * time.Second
 
@@ -230,7 +227,7 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 	if err := s.own(ctx); err != nil {
 		return 0, err
 	}
-	asked, cancel := context.WithTimeout(ctx, s.patience())
+	asked, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	before, began := s.upTo(), time.Now()
 	result, err := s.client.Txn(asked).If(append(w.while, s.at(key, revision))...).Then(op).
@@ -257,14 +254,6 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 		return made, nil
 	}
 	return made, s.await(asked, made)
-}
-
-// patience is how long a call may take now.
-func (s *Store) patience() time.Duration {
-	if errors.Is(s.State().Err, store.ErrAway) {
-		return min(s.timeout, awayTimeout)
-	}
-	return s.timeout
 }
 
 // await returns when this node has seen all changes up to a revision.
