@@ -7,13 +7,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	proxyproto "github.com/pires/go-proxyproto"
 
 	"portico/backend"
 	"portico/backend/directory"
@@ -87,10 +87,6 @@ func (f Front) touch(ctx context.Context, run *Run, database string) error {
 	return readMailbox(o, client, run, nil)
 }
 
-// localHeader is a header of the PROXY protocol, version 2, by which a proxy connects for itself (LOCAL): the addresses
-// of the connection count.
-const localHeader = "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
-
 // enter connects to a listener, TLS included.
 func enter(ctx context.Context, run *Run, listener Listener) (net.Conn, error) {
 	run.Step("dial")
@@ -99,7 +95,8 @@ func enter(ctx context.Context, run *Run, listener Listener) (net.Conn, error) {
 		return nil, failure(Networking, "dial", err)
 	}
 	if listener.ProxyHeader != nil && listener.ProxyHeader(addrPortOf(conn.LocalAddr()).Addr()) {
-		if _, err := io.WriteString(conn, localHeader); err != nil {
+		// it names nobody (LOCAL): the addresses of the connection count
+		if _, err := proxyproto.HeaderProxyFromAddrs(2, nil, nil).WriteTo(conn); err != nil {
 			conn.Close()
 			return nil, failure(Networking, "dial", err)
 		}
