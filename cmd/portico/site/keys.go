@@ -10,8 +10,8 @@ var own = []string{"health/components/", "health/flapping", "offer/", markerKey}
 
 // between are the beginnings of the keys that only a site of several nodes has: about the nodes, and for as long as
 // they run.
-var between = []string{metaKey, seal.CheckKey, "health/recovery/acting", "health/seen/", "heavy/", "leader",
-	"nodes/", "pause/", "penalties.seed", "present/", "tickets"}
+var between = append([]string{metaKey, seal.CheckKey, "health/recovery/acting", "leader", "nodes/", "pause/",
+	"penalties.seed", "tickets"}, passing...)
 
 // history are the beginnings of shared keys that say what has happened, and change nothing that a node does for users.
 // They differ between nodes that ran alone, so they prevent nobody from joining.
@@ -21,7 +21,7 @@ var history = []string{"health/alerts", "health/recovery/"}
 func shared(key string) bool { return !store.Under(key, own) && !store.Under(key, between) }
 
 // passing are the beginnings of keys that are of no use to a start while etcd is away.
-var passing = []string{"health/seen/", "heavy/", "present/"}
+var passing = append([]string{"present/"}, byNode...)
 
 // Lasts reports whether an entry of etcd is of use to a start while etcd is away.
 func Lasts(key string) bool { return !store.Under(key, passing) }
