@@ -35,7 +35,7 @@ type siteCounts struct {
 	Admitted, Elsewhere, Switched, Wrong int // Elsewhere are those who were moved to another database
 	Moved, Stayed                        int
 	UsersMoved, UsersStayed              int
-	Killed, Died, Writes                 int // Died at a write of their own, at so many different Writes
+	Killed, Died, Writes                 int // Died at a write of their own, at Writes different ones
 	Stopped, Cut, Fenced                 int
 	Suspended, Longest                   int // Longest as long as nodes ever are
 	Etcd, EtcdAway                       int // members of it, and the whole of it

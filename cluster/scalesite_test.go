@@ -62,7 +62,7 @@ func newScaleSite(t *testing.T, databases, counts int) *scaleSite {
 	return s
 }
 
-// start starts so many nodes at once. The first one keeps a file of what it knows, as all do where each has a disk.
+// start starts a number of nodes at once. The first one keeps a file of what it knows, as all do where each has a disk.
 func (s *scaleSite) start(number int) {
 	s.t.Helper()
 	var starting sync.WaitGroup

@@ -52,7 +52,7 @@ func TestCanaryIsStopped(t *testing.T) {
 	w.compare("stop_canary v25", "")
 }
 
-// If a canary cannot be stopped, people are told. Nobody is told of a stop that has not happened.
+// If a canary cannot be stopped, people are told so, and not that it has stopped.
 func TestCanaryThatDoesNotStop(t *testing.T) {
 	w := newWorld(t)
 	w.canaries()
