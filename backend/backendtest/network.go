@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -147,12 +148,13 @@ func (l *Link) carry(client *net.TCPConn) {
 		reset(client)
 		return
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.to)
+	conn, err := (&net.Dialer{Control: resetOnClose}).DialContext(ctx, "tcp", l.to)
 	if err != nil {
 		reset(client)
 		return
 	}
 	server := conn.(*net.TCPConn)
+	server.SetLinger(-1)
 	defer context.AfterFunc(ctx, func() { reset(server) })()
 	defer func() {
 		for _, conn := range []*net.TCPConn{client, server} {
@@ -225,6 +227,15 @@ func (l *Link) deliver(ctx context.Context, to *net.TCPConn, sent <-chan chunk, 
 		}
 	}
 	return l.passes(ctx, d) && to.CloseWrite() == nil
+}
+
+// resetOnClose makes a socket end with an error for its other side, which can have accepted it when dialing is given up.
+func resetOnClose(_, _ string, socket syscall.RawConn) error {
+	var err error
+	failed := socket.Control(func(fd uintptr) {
+		err = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	})
+	return errors.Join(failed, err)
 }
 
 // reset closes a connection so that its other side gets an error.
