@@ -115,7 +115,7 @@ func (p *siteProcess) run(ctx context.Context) {
 	for shared == nil {
 		var err error
 		shared, err = etcdstore.Open(ctx, etcdstore.Options{Endpoints: p.Endpoints, Prefix: "/portico",
-			Timeout: time.Second, File: p.File, Keep: kept, Failed: late})
+			Timeout: time.Second, File: p.File, Passing: []string{"present/"}, Failed: late})
 		if err != nil {
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -124,7 +124,7 @@ func (p *siteProcess) run(ctx context.Context) {
 	p.store = &siteStore{Store: shared, dies: p.Dies, die: p.die, trusts: p.Trusts}
 	var err error
 	p.member, err = cluster.Join(ctx, p.store, cluster.Node{Name: p.Name, Machine: p.Name},
-		cluster.Options{Leases: shared, Fenced: p.File == "", Keep: shared.KeepAs, Failed: late})
+		cluster.Options{Leases: shared, Fenced: p.File == "", KeepAs: shared.KeepAs, Failed: late})
 	if err != nil {
 		p.fail(err)
 	}
@@ -158,11 +158,6 @@ func (p *siteProcess) run(ctx context.Context) {
 	for i := range p.Users {
 		p.users.Go(func() { p.user(signedIn, fmt.Sprint("u", i)) })
 	}
-}
-
-// kept says which entries a start while etcd is away needs.
-func kept(key string) bool {
-	return !strings.HasPrefix(key, "present/")
 }
 
 // stop ends the process in order: nobody is in any more, and the site knows that, if etcd can be reached.

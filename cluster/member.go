@@ -22,8 +22,8 @@ type Options struct {
 	// Fenced says that other nodes may expel this one. While the store is away it cannot know whether they have, so it
 	// does not start by the registration of the process before.
 	Fenced bool
-	// Keep keeps an entry of the store in this node's own copy of it, before Leave stores it. It may be nil.
-	Keep   func(key string, value []byte) error
+	// KeepAs keeps an entry of the store in this node's own copy of it, before Leave stores it. It may be nil.
+	KeepAs func(key string, value []byte) error
 	Failed func(error) // told what cannot be read or stored; it may be nil
 	// Taken is told once, with ErrTaken, that another machine has registered by this node's name. Nobody waits for this
 	// process any more, so it must end. It may be nil.
@@ -109,7 +109,7 @@ func (m *Member) join(ctx context.Context) error {
 // outdated says why nobody may have waited for this node, so that what it knows of the site may be outdated; or "".
 func (m *Member) outdated(before store.Item[Node]) string {
 	switch {
-	case before.Revision == 0 || before.Err != nil || before.Value.Machine != m.self.Machine:
+	case before.Err != nil || before.Value.Machine != m.self.Machine: // or there is none
 		return "it was not registered before"
 	case before.Value.Stopped:
 		return "it had stopped, and databases or users may have moved since"
@@ -132,9 +132,9 @@ func (m *Member) Name() string { return m.self.Name }
 func (m *Member) Leave(ctx context.Context) error {
 	node := m.registered().Value
 	node.Stopped = true
-	if m.opt.Keep != nil { // others may not wait for this node any more though Leave fails
+	if m.opt.KeepAs != nil { // others may not wait for this node any more though Leave fails
 		text, _ := json.Marshal(node) // strings and a time
-		if err := m.opt.Keep(nodesKey+m.self.Name, text); err != nil {
+		if err := m.opt.KeepAs(nodesKey+m.self.Name, text); err != nil {
 			return err
 		}
 	}

@@ -101,7 +101,7 @@ func (n *scaleNode) start() (err error) {
 		Timeout: 30 * time.Second}
 	if n.name == "mx0" {
 		o.File = filepath.Join(n.site.t.TempDir(), "known")
-		o.Keep = site.Lasts
+		o.Passing = site.Passing
 	}
 	if n.etcd, err = etcdstore.Open(ctx, o); err != nil {
 		return err

@@ -53,7 +53,7 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 		return nil, fmt.Errorf("cluster.ca: %w", err)
 	}
 	options.Etcd.File = filepath.Join(config.DataDir, sitestore.KnownFile)
-	options.Etcd.Keep, options.Etcd.Changed = sitestore.Lasts, m.tell
+	options.Etcd.Passing, options.Etcd.Changed = sitestore.Passing, m.tell
 	options.Etcd.Failed = log.reporter("copy of etcd in data_dir")
 	options.Etcd.Observe = m.metrics.answered
 	m.etcd, err = etcdstore.Open(ctx, options.Etcd)
@@ -79,7 +79,7 @@ func (m *membership) join(ctx context.Context, local store.Store, fenced bool, t
 	if err == nil {
 		m.self, err = cluster.Join(ctx, m.etcd, cluster.Node{Name: m.options.Name, Machine: machine,
 			Address: m.options.Advertise, Version: release.Version()},
-			cluster.Options{Leases: m.etcd, Fenced: fenced, Keep: m.etcd.KeepAs,
+			cluster.Options{Leases: m.etcd, Fenced: fenced, KeepAs: m.etcd.KeepAs,
 				Failed: m.log.reporter("registration of this node"), Taken: taken})
 	}
 	return err

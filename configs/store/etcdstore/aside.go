@@ -20,10 +20,14 @@ func (s *Store) getAside(ctx context.Context, key string) (store.Entry, error) {
 	if err := s.seen.Usable(ctx); err != nil {
 		return store.Entry{}, err
 	}
+	client, err := s.etcd()
+	if err != nil {
+		return store.Entry{}, err
+	}
 	asked, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	before := s.upTo()
-	answer, err := s.client.Get(asked, s.prefix+key)
+	answer, err := client.Get(asked, s.prefix+key)
 	if err == nil {
 		err = s.known(answer.Header, before)
 	}
@@ -95,9 +99,13 @@ func (s *Store) loadAside(ctx context.Context, prefix string, into *store.Replic
 
 // feedAside has a replica follow etcd, until that fails.
 func (s *Store) feedAside(ctx context.Context, prefix string, at uint64, into *store.Replica) {
+	client, err := s.etcd()
+	if err != nil {
+		return
+	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	answers := s.client.Watch(ctx, s.prefix+prefix, clientv3.WithPrefix(), clientv3.WithRev(int64(at)+1))
+	answers := client.Watch(ctx, s.prefix+prefix, clientv3.WithPrefix(), clientv3.WithRev(int64(at)+1))
 	for answer := range answers {
 		if answer.Err() != nil || s.known(answer.Header, 0) != nil {
 			return

@@ -90,11 +90,11 @@ func (s *Store) reached(revision uint64) {
 // follow keeps the copy in memory up to date, until ctx ends.
 func (s *Store) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		var err error
-		if s.loaded {
+		err := s.connect(ctx)
+		if err == nil && s.past.whole {
 			err = s.watch(ctx)
 		}
-		if !s.loaded || errors.Is(err, rpctypes.ErrCompacted) { // etcd has forgotten what came in between
+		if err == nil && !s.past.whole || errors.Is(err, rpctypes.ErrCompacted) { // what came in between is forgotten
 			err = s.load(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
@@ -111,8 +111,20 @@ func (s *Store) watch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	answers := gather(s.client.Watch(ctx, s.prefix, clientv3.WithRange(s.prefix+store.Aside),
-		clientv3.WithRev(int64(s.upTo())+1)))
+	watcher, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer watcher.Close()
+	stream := watcher.Watch(ctx, s.prefix, clientv3.WithRange(s.prefix+store.Aside),
+		clientv3.WithRev(int64(s.upTo())+1), clientv3.WithCreatedNotify())
+	if err := s.begun(ctx, stream); err != nil {
+		return err
+	}
+	if err := s.unchanged(ctx); err != nil { // only now: the stream is of the etcd that is asked
+		return err
+	}
+	answers := gather(stream)
 	s.note(nil)
 	tick := time.NewTicker(askTime)
 	defer tick.Stop()
@@ -176,7 +188,12 @@ func (s *Store) take(ctx context.Context, answers []clientv3.WatchResponse) erro
 	if len(changes) == 0 {
 		return failed
 	}
-	return cmp.Or(s.apply(ctx, changes, changes[len(changes)-1].Revision), failed)
+	last := changes[len(changes)-1]
+	err := s.apply(ctx, changes, last.Revision)
+	if err == nil {
+		s.past.last = last
+	}
+	return cmp.Or(err, failed)
 }
 
 // changes are etcd's events as changes of this store.
@@ -200,10 +217,14 @@ func (s *Store) entry(kv *mvccpb.KeyValue) store.Entry {
 
 // ask asks whether etcd answers, and is the one that it was.
 func (s *Store) ask(ctx context.Context) error {
+	client, err := s.etcd()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	before, began := s.upTo(), time.Now()
-	answer, err := s.client.Get(ctx, s.prefix, clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+	answer, err := client.Get(ctx, s.prefix, clientv3.WithKeysOnly(), clientv3.WithLimit(1))
 	s.opt.Observe(OpAsk, time.Since(began))
 	if err != nil {
 		return err
@@ -213,13 +234,26 @@ func (s *Store) ask(ctx context.Context) error {
 
 // load reads all entries, and takes in how they differ from what is known.
 func (s *Store) load(ctx context.Context) error {
+	err := s.unchanged(ctx)
+	if err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
+		return s.why(ctx, err)
+	}
 	found, revision, err := s.read(ctx, s.prefix, s.prefix+store.Aside)
 	if err != nil {
 		return s.why(ctx, err)
 	}
 	known, err := s.seen.List(ctx, "")
+	if err == nil {
+		err = s.contradicted(known, found)
+	}
 	if err != nil {
 		return err
+	}
+	var last store.Change
+	for _, entry := range found {
+		if entry.Revision > last.Revision {
+			last = store.Change{Entry: entry}
+		}
 	}
 	var changes []store.Change
 	for _, old := range known {
@@ -234,18 +268,23 @@ func (s *Store) load(ctx context.Context) error {
 		changes = append(changes, store.Change{Entry: entry})
 	}
 	slices.SortFunc(changes, func(a, b store.Change) int { return cmp.Compare(a.Revision, b.Revision) })
-	err = s.apply(ctx, changes, revision)
-	s.loaded = s.loaded || err == nil
+	if err = s.apply(ctx, changes, revision); err == nil {
+		s.past.whole, s.past.last = true, last
+	}
 	return err
 }
 
 // read reads the entries of a range as they were at one revision.
 func (s *Store) read(ctx context.Context, from, end string) (found map[string]store.Entry, revision uint64, err error) {
 	found = make(map[string]store.Entry)
+	client, err := s.etcd()
+	if err != nil {
+		return nil, 0, err
+	}
 	before := s.upTo()
 	for more := true; more; {
 		asked, cancel := context.WithTimeout(ctx, s.timeout)
-		page, err := s.client.Get(asked, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize),
+		page, err := client.Get(asked, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize),
 			clientv3.WithRev(int64(revision)))
 		cancel()
 		if err != nil {

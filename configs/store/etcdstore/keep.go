@@ -4,13 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"io/fs"
 
 	"portico/configs/store"
 )
 
-// identity names etcd in the file of what is known of it.
-const identity = "etcd-%016x"
+// etcdNumber is how the identity of the file of what is known begins: with etcd's own number of itself.
+const etcdNumber = "etcd-%016x"
+
+// keeps says whether an entry is kept.
+func (s *Store) keeps(key string) bool { return !store.Under(key, s.opt.Passing) }
+
+// identity is that of the file which this process writes: it also says which entries are kept. The caller holds mu.
+func (s *Store) identity() string {
+	passing := fnv.New32a()
+	for _, key := range s.opt.Passing {
+		io.WriteString(passing, key+"\n")
+	}
+	return fmt.Sprintf(etcdNumber+"-%08x", s.cluster, passing.Sum32())
+}
 
 // remember reads what the process before has known, and says whether there is any.
 func (s *Store) remember() bool {
@@ -20,7 +34,7 @@ func (s *Store) remember() bool {
 	known, err := store.ReadKnown(s.opt.File)
 	var cluster uint64
 	if err == nil {
-		_, err = fmt.Sscanf(known.Identity, identity, &cluster)
+		_, err = fmt.Sscanf(known.Identity, etcdNumber, &cluster)
 	}
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -34,6 +48,12 @@ func (s *Store) remember() bool {
 	}
 	s.seen.Apply(changes...)
 	s.cluster = cluster
+	for _, c := range changes {
+		if c.Revision > s.past.last.Revision {
+			s.past.last = c
+		}
+	}
+	s.past.complete = known.Identity == s.identity()
 	s.reached(known.Revision)
 	return true
 }
@@ -105,11 +125,11 @@ func (s *Store) own(ctx context.Context) error {
 }
 
 // KeepAs has the file say from now on that an entry has a value, whatever etcd says: this process is about to store
-// that, and may not hear whether it has.
+// that, and may not hear whether it has. In the file it has no revision.
 func (s *Store) KeepAs(key string, value []byte) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	s.keptAs = &store.Entry{Key: key, Value: value, Revision: s.upTo()}
+	s.keptAs = &store.Entry{Key: key, Value: value}
 	s.kept = false
 	return s.keep(nil, s.upTo())
 }
@@ -122,7 +142,7 @@ func (s *Store) keep(changes []store.Change, revision uint64) error {
 		return nil
 	}
 	for _, c := range changes {
-		some = some || s.opt.Keep(c.Key)
+		some = some || s.keeps(c.Key)
 	}
 	if !some && s.kept {
 		return nil
@@ -144,9 +164,11 @@ func (s *Store) keep(changes []store.Change, revision uint64) error {
 	if s.keptAs != nil {
 		entries[s.keptAs.Key] = *s.keptAs
 	}
-	known := store.Known{Identity: fmt.Sprintf(identity, s.clusterID()), Revision: revision}
+	s.mu.Lock()
+	known := store.Known{Identity: s.identity(), Revision: revision}
+	s.mu.Unlock()
 	for key, e := range entries {
-		if s.opt.Keep(key) {
+		if s.keeps(key) {
 			known.Entries = append(known.Entries, e)
 		}
 	}
@@ -157,10 +179,4 @@ func (s *Store) keep(changes []store.Change, revision uint64) error {
 		return nil
 	}
 	return err
-}
-
-func (s *Store) clusterID() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cluster
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,8 +17,8 @@ func keeps(t *testing.T, endpoints []string, file string) (s *Store, failed *ato
 	t.Helper()
 	failed = new(atomic.Int32)
 	s, err := Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico", Timeout: 5 * time.Second, File: file,
-		Keep:   func(key string) bool { return !strings.HasPrefix(key, "present/") },
-		Failed: func(err error) { t.Log(err); failed.Add(1) }})
+		User: "portico", Password: "secret", // is checked first, by an etcd that wants it
+		Passing: []string{"present/"}, Failed: func(err error) { t.Log(err); failed.Add(1) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +52,23 @@ func TestStartsWhileAway(t *testing.T) {
 	set(t, s, "a", a, "2")
 	if known, err := store.ReadKnown(file); err != nil || len(known.Entries) != 1 || failed.Load() > 0 ||
 		string(known.Entries[0].Value) != "2" {
+		t.Errorf("%+v, %v", known, err)
+	}
+}
+
+// A process that keeps more than the one before, since it is of another version, finds in etcd what the file lacks.
+func TestKeepsMore(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, endpoints := startEtcd(t, 1)
+	file := filepath.Join(t.TempDir(), "site")
+	s, _ := keeps(t, endpoints, file)
+	set(t, s, "present/mx1", 0, "")
+	set(t, s, "a", 0, "1")
+	wantErr(t, s.Close(), nil)
+	next, err := Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico", File: file})
+	wantErr(t, err, nil)
+	wantErr(t, next.Close(), nil)
+	if known, err := store.ReadKnown(file); err != nil || len(known.Entries) != 2 {
 		t.Errorf("%+v, %v", known, err)
 	}
 }

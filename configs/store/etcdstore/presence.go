@@ -17,23 +17,27 @@ func (s *Store) Hold(ctx context.Context, key string, revision uint64, value []b
 	if err := s.usable(); err != nil { // else a lease would be granted that holds nothing
 		return nil, err
 	}
+	client, err := s.etcd()
+	if err != nil {
+		return nil, err
+	}
 	asked, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	lease, err := s.client.Grant(asked, int64(max(ttl, time.Second)/time.Second))
+	lease, err := client.Grant(asked, int64(max(ttl, time.Second)/time.Second))
 	if err != nil {
 		return nil, s.why(ctx, err)
 	}
 	op := clientv3.OpPut(s.prefix+key, string(value), clientv3.WithLease(lease.ID))
 	if _, err := (writer{s, nil}).change(ctx, key, revision, op); err != nil {
-		s.revoke(lease.ID)
+		s.revoke(client, lease.ID)
 		return nil, err
 	}
 	renewed, end := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.ctx, end)
-	renewals, err := s.client.KeepAlive(renewed, lease.ID)
+	renewals, err := client.KeepAlive(renewed, lease.ID)
 	if err != nil {
 		end()
-		s.revoke(lease.ID)
+		s.revoke(client, lease.ID)
 		return nil, fmt.Errorf("etcd: %w", err)
 	}
 	gone := make(chan struct{})
@@ -44,15 +48,15 @@ func (s *Store) Hold(ctx context.Context, key string, revision uint64, value []b
 		for range renewals { // ends when ctx does, or when the lease has run out
 		}
 		if renewed.Err() != nil {
-			s.revoke(lease.ID)
+			s.revoke(client, lease.ID)
 		}
 	})
 	return gone, nil
 }
 
 // revoke removes what a lease holds, if etcd is there; else it goes away by itself.
-func (s *Store) revoke(lease clientv3.LeaseID) {
+func (s *Store) revoke(client *clientv3.Client, lease clientv3.LeaseID) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
-	s.client.Revoke(ctx, lease)
+	client.Revoke(ctx, lease)
 }

@@ -7,6 +7,7 @@
 package etcdstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -37,9 +38,9 @@ type Options struct {
 	Observe func(op string, took time.Duration)
 
 	// File keeps what is known of etcd for a start while it is away; "" keeps nothing. A process has the file alone.
-	File   string
-	Keep   func(key string) bool // which entries are kept; nil for all
-	Failed func(error)           // told when the file cannot be read or written; it may be nil
+	File    string
+	Passing []string    // the beginnings of keys of which nothing is kept
+	Failed  func(error) // told when the file cannot be read or written; it may be nil
 }
 
 // What etcd is asked, for Options.Observe.
@@ -51,8 +52,9 @@ const (
 // DefaultTimeout is how long a call waits for etcd.
 const DefaultTimeout = 5 * time.Second
 
-// dialTime bounds a connection to a member, and how long a lease that was never renewed counts as held.
-const dialTime = 2 * time.Second
+// dialTime bounds how long etcd may take to check the password, and how long a lease that was never renewed counts as
+// held.
+const dialTime = 5 * time.Second
 
 // State is how a store stands to etcd.
 type State struct {
@@ -63,21 +65,19 @@ type State struct {
 // errAway means that etcd does not answer, or has no leader.
 var errAway = fmt.Errorf("etcd does not answer: %w", store.ErrAway)
 
-// ErrRestored means that etcd is an older one than before: it was restored from a backup, or is another etcd. Nothing
-// is followed or written until it is the old one again, or Portico has been told to start afresh.
+// ErrRestored means that etcd has not all that it had before: it was restored from a backup, or is another etcd.
+// Nothing is followed or written until it is the old one again, or Portico has been told to start afresh.
 var ErrRestored = errors.New("etcd lacks changes that this node knows: restored from a backup, or another one")
 
 // Store is a store in etcd. It is safe for concurrent use.
 type Store struct {
-	opt     Options // File, Keep, and what is called
-	client  *clientv3.Client
+	opt     Options
 	prefix  string
 	timeout time.Duration
 	keptAs  *store.Entry // see KeepAs; guarded by applying
 	kept    bool         // the file is as it should be; guarded by applying
-	// loaded says that all entries were read, and not only those of the file; only the goroutine that follows uses it.
-	loaded  bool
 	seen    *store.Replica
+	past    past
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -85,10 +85,11 @@ type Store struct {
 	applying sync.Mutex // held while changes are kept and taken in; taken before mu
 
 	mu       sync.Mutex
-	back     chan struct{} // while the file is lent: closed when it is back
-	cluster  uint64        // etcd's own number of itself; 0 before the first answer
-	revision uint64        // of etcd, up to which seen has all
-	moved    chan struct{} // closed and made anew when revision changes, or following ends
+	client   *clientv3.Client // nil before the first connection
+	back     chan struct{}    // while the file is lent: closed when it is back
+	cluster  uint64           // etcd's own number of itself; 0 before the first answer
+	revision uint64           // of etcd, up to which seen has all
+	moved    chan struct{}    // closed and made anew when revision changes, or following ends
 	state    State
 	calling  sync.Mutex // held while changed runs
 }
@@ -98,17 +99,7 @@ var _ store.Store = (*Store)(nil)
 // Open connects to etcd and reads all entries. ctx bounds that. If etcd does not answer, the store has what the file
 // has kept; without a file, the error is store.ErrAway.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	timeout := o.Timeout
-	if timeout == 0 {
-		timeout = DefaultTimeout
-	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: o.Endpoints, TLS: o.TLS, Username: o.User,
-		Password: o.Password, DialTimeout: dialTime, DialKeepAliveTime: timeout, DialKeepAliveTimeout: timeout,
-		PermitWithoutStream: true, Logger: zap.NewNop(), Context: context.WithoutCancel(ctx)})
-	if err != nil {
-		return nil, fmt.Errorf("etcd: %w", err)
-	}
-	s := &Store{opt: o, client: client, prefix: o.Prefix + "/", timeout: timeout, seen: store.NewReplica(),
+	s := &Store{opt: o, prefix: o.Prefix + "/", timeout: cmp.Or(o.Timeout, DefaultTimeout), seen: store.NewReplica(),
 		moved: make(chan struct{}), state: State{Since: time.Now()}}
 	if s.opt.Changed == nil {
 		s.opt.Changed = func(State) {}
@@ -119,23 +110,57 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.opt.Failed == nil {
 		s.opt.Failed = func(error) {}
 	}
-	if s.opt.Keep == nil {
-		s.opt.Keep = func(string) bool { return true }
-	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	known := s.remember()
-	err = s.load(ctx)
+	err := s.connect(ctx)
+	if err == nil {
+		err = s.load(ctx)
+	}
 	if known && errors.Is(err, store.ErrAway) {
 		s.note(err)
 		err = nil
 	}
 	if err != nil {
 		s.stop()
-		client.Close()
+		s.disconnect()
 		return nil, err
 	}
 	s.running.Go(func() { s.follow(s.ctx) })
 	return s, nil
+}
+
+// connect makes the client, which checks the user's password first, and connects again by itself later. Only Open and
+// then the goroutine that follows call it.
+func (s *Store) connect(ctx context.Context) error {
+	if _, err := s.etcd(); err == nil {
+		return nil
+	}
+	client, err := clientv3.New(clientv3.Config{Endpoints: s.opt.Endpoints, TLS: s.opt.TLS, Username: s.opt.User,
+		Password: s.opt.Password, DialTimeout: min(dialTime, s.timeout), DialKeepAliveTime: s.timeout,
+		DialKeepAliveTimeout: s.timeout, PermitWithoutStream: true, Logger: zap.NewNop(), Context: s.ctx})
+	if err != nil {
+		return s.why(ctx, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client = client
+	return nil
+}
+
+// etcd returns the client, or store.ErrAway before the first connection.
+func (s *Store) etcd() (*clientv3.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil {
+		return nil, errAway
+	}
+	return s.client, nil
+}
+
+func (s *Store) disconnect() {
+	if client, err := s.etcd(); err == nil {
+		client.Close() // its error is that it has ended
+	}
 }
 
 // Get implements store.Store from memory.
@@ -168,7 +193,7 @@ func (s *Store) Close() error {
 	if err == nil {
 		s.stop()
 		s.running.Wait()
-		s.client.Close() // its error is that it has ended
+		s.disconnect()
 	}
 	return err
 }
@@ -227,10 +252,14 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 	if err := s.own(ctx); err != nil {
 		return 0, err
 	}
+	client, err := s.etcd()
+	if err != nil {
+		return 0, err
+	}
 	asked, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	before, began := s.upTo(), time.Now()
-	result, err := s.client.Txn(asked).If(append(w.while, s.at(key, revision))...).Then(op).
+	result, err := client.Txn(asked).If(append(w.while, s.at(key, revision))...).Then(op).
 		Else(clientv3.OpGet(s.prefix+key, clientv3.WithKeysOnly())).Commit()
 	s.opt.Observe(OpChange, time.Since(began))
 	if err != nil {

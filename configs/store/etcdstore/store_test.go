@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
@@ -275,46 +276,113 @@ func TestCompacted(t *testing.T) {
 	}
 }
 
-// An etcd that was restored from an older backup is not followed, and nothing is written to it.
+// backups of an etcd of one member, while it is stopped.
+type backups struct {
+	t    *testing.T
+	etcd *backendtest.Daemon
+}
+
+// swap replaces a folder by a copy of another one.
+func (b backups) swap(from, to string) {
+	b.t.Helper()
+	if err := errors.Join(b.etcd.Stop(), os.RemoveAll(to)); err != nil {
+		b.t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		b.t.Fatalf("%v: %s", err, out)
+	}
+	if err := b.etcd.Start(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// An etcd that was restored from an older backup is not followed, and nothing is written to it: also once others have
+// changed as much in it as was lost, and after a restart. What etcd had is followed again when it is back.
 func TestRestored(t *testing.T) {
-	testkit.NoLeaks(t)
 	testkit.Need(t, "cp")
+	for name, change := range map[string]func(t *testing.T, s *Store, was uint64){
+		"changed": func(t *testing.T, s *Store, was uint64) { set(t, s, "a", was, "2") },
+		"created": func(t *testing.T, s *Store, _ uint64) { set(t, s, "b", 0, "1") },
+		"deleted": func(t *testing.T, s *Store, was uint64) { wantErr(t, s.Delete(t.Context(), "a", was), nil) },
+	} {
+		t.Run(name, func(t *testing.T) { testRestored(t, change) })
+	}
+}
+
+func testRestored(t *testing.T, change func(t *testing.T, s *Store, was uint64)) {
+	testkit.NoLeaks(t)
 	members, endpoints := startEtcd(t, 1)
-	s := node(t, endpoints)
+	etcd, other := backups{t, members[0]}, node(t, endpoints)
+	link, endpoints := linked(t, members[0])
+	file := filepath.Join(t.TempDir(), "site")
+	s, _ := keeps(t, endpoints, file)
 	a := set(t, s, "a", 0, "1")
-	etcd := members[0]
-	data, backup := filepath.Join(etcd.Dir, "data"), filepath.Join(t.TempDir(), "data")
-	swap := func(from, to string) {
+	data, backup, last := filepath.Join(members[0].Dir, "data"), filepath.Join(t.TempDir(), "data"),
+		filepath.Join(t.TempDir(), "data")
+	etcd.swap(data, backup)
+	follows := func(want error) {
 		t.Helper()
-		if err := errors.Join(etcd.Stop(), os.RemoveAll(to)); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		if err := etcd.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Eventually(t, fmt.Sprint("it follows: ", want), func() bool {
+			err := s.State().Err
+			return err == nil && want == nil || want != nil && errors.Is(err, want)
+		})
 	}
-	swap(data, backup)
-	var b uint64
-	testkit.Eventually(t, "etcd is there again", func() (made bool) {
-		revision, err := s.CompareAndSet(t.Context(), "a", a, []byte("2"))
-		if err == nil {
-			b = revision
-		}
-		return err == nil || has(s, "a", "2")
-	})
-	for i := range 3 {
-		set(t, s, fmt.Sprint("more", i), 0, "")
+	follows(nil)
+	change(t, s, a)
+	want, err := s.List(t.Context(), "")
+	wantErr(t, err, nil)
+	etcd.swap(data, last)
+	follows(nil)
+	link.Cut()
+	etcd.swap(backup, data)
+	for i := range 20 { // so that revisions are as high as before
+		testkit.Eventually(t, "somebody else writes", func() bool {
+			_, err := other.client.Put(t.Context(), fmt.Sprint("/other/", i), "")
+			return err == nil
+		})
 	}
-	swap(backup, data)
-	testkit.Eventually(t, "it is noticed", func() bool { return errors.Is(s.State().Err, ErrRestored) })
-	if _, err := s.CompareAndSet(t.Context(), "a", b, []byte("3")); !errors.Is(err, ErrRestored) {
-		t.Errorf("written: %v", err)
+	link.Mend()
+	follows(ErrRestored)
+	_, err = s.CompareAndSet(t.Context(), "c", 0, nil)
+	wantErr(t, err, ErrRestored)
+	if got, err := s.List(t.Context(), ""); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("it was followed: %v, %v, want %v", got, err, want)
 	}
-	if !has(s, "a", "2") || !has(s, "more2", "") {
-		t.Error("it was followed")
+	wantErr(t, s.Close(), nil)
+	_, err = Open(t.Context(), Options{Endpoints: endpoints, Prefix: "/portico", File: file,
+		Passing: []string{"present/"}})
+	wantErr(t, err, ErrRestored)
+	etcd.swap(last, data)
+	s, _ = keeps(t, endpoints, file)
+	set(t, s, "c", 0, "3")
+}
+
+// linked opens a link to a member of etcd.
+func linked(t *testing.T, etcd *backendtest.Daemon) (link *backendtest.Link, endpoints []string) {
+	t.Helper()
+	network := new(backendtest.Network)
+	t.Cleanup(func() { network.Close() })
+	link, err := network.Link(etcd.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link, []string{"http://" + link.Address}
+}
+
+// A stream of changes ends with its connection, since the next one may lead to an etcd that was restored meanwhile.
+func TestStreamEnds(t *testing.T) {
+	testkit.NoLeaks(t)
+	members, _ := startEtcd(t, 1)
+	link, endpoints := linked(t, members[0])
+	s := node(t, endpoints)
+	watcher, err := s.open()
+	wantErr(t, err, nil)
+	defer watcher.Close()
+	stream := watcher.Watch(t.Context(), s.prefix, clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	wantErr(t, s.begun(t.Context(), stream), nil)
+	link.Cut()
+	link.Mend()
+	for range stream { // until it ends
 	}
 }
 
