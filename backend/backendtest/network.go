@@ -229,7 +229,8 @@ func (l *Link) deliver(ctx context.Context, to *net.TCPConn, sent <-chan chunk, 
 	return l.passes(ctx, d) && to.CloseWrite() == nil
 }
 
-// resetOnClose makes a socket end with an error for its other side, which can have accepted it when dialing is given up.
+// resetOnClose makes a socket end with an error for its other side, which may have accepted it when dialing is given
+// up.
 func resetOnClose(_, _ string, socket syscall.RawConn) error {
 	var err error
 	failed := socket.Control(func(fd uintptr) {

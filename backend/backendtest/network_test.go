@@ -112,7 +112,7 @@ func wantReset(t *testing.T, conn net.Conn) {
 	}
 }
 
-// wantDialReset checks that a new connection is reset. Dialing itself fails if the reset is there before it has returned.
+// wantDialReset checks that a new connection is reset. Dialing itself fails if the reset is there before it returns.
 func wantDialReset(t *testing.T, link *backendtest.Link) {
 	t.Helper()
 	conn, err := net.Dial("tcp", link.Address)
