@@ -19,6 +19,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
 	"portico/configs/store"
@@ -137,7 +138,8 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	client, err := clientv3.New(clientv3.Config{Endpoints: s.opt.Endpoints, TLS: s.opt.TLS, Username: s.opt.User,
 		Password: s.opt.Password, DialTimeout: min(dialTime, s.timeout), DialKeepAliveTime: s.timeout,
-		DialKeepAliveTimeout: s.timeout, PermitWithoutStream: true, Logger: zap.NewNop(), Context: s.ctx})
+		DialKeepAliveTimeout: s.timeout, PermitWithoutStream: true, Logger: zap.NewNop(), Context: s.ctx,
+		DialOptions: []grpc.DialOption{reconnecting(s.timeout)}})
 	if err != nil {
 		return s.why(ctx, err)
 	}
