@@ -128,7 +128,7 @@ func (m *Member) newBoot() Node {
 // Name is this node's name.
 func (m *Member) Name() string { return m.self.Name }
 
-// Leave says that this node has ended. Nobody may be in, and nobody be let in any more.
+// Leave says that this node has ended. Nobody may be in, and nobody be let in any more. The store is closed after it.
 func (m *Member) Leave(ctx context.Context) error {
 	node := m.registered().Value
 	node.Stopped = true
@@ -187,7 +187,8 @@ func (m *Member) While() (boot string, w store.Writer) {
 	return own.Value.Boot, m.store.While(nodesKey+m.self.Name, own.Revision)
 }
 
-// Run keeps this node registered and present, and follows who else is, until ctx ends or the store closes.
+// Run keeps this node registered and present, and follows who else is, until ctx ends or the store closes. The node
+// stays present until the store closes.
 func (m *Member) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()

@@ -14,8 +14,11 @@ import (
 	"portico/configs/store"
 )
 
-// leases holds entries of a store in memory: an entry goes a while after its writer has.
-type leases struct{ store.Store }
+// leases holds entries of a store in memory: an entry goes a while after its writer has, whose life is a context.
+type leases struct {
+	store.Store
+	life context.Context
+}
 
 func (l leases) Hold(ctx context.Context, key string, revision uint64, value []byte,
 	ttl time.Duration) (<-chan struct{}, error) {
@@ -26,7 +29,10 @@ func (l leases) Hold(ctx context.Context, key string, revision uint64, value []b
 	lost := make(chan struct{})
 	go func() {
 		defer close(lost)
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-l.life.Done():
+		}
 		time.Sleep(ttl)
 		l.Delete(context.Background(), key, revision)
 	}()
@@ -40,11 +46,30 @@ func (away) CompareAndSet(context.Context, string, uint64, []byte) (uint64, erro
 	return 0, store.ErrAway
 }
 
+// late is a store whose registrations change long before one hears of it.
+type late struct{ store.Store }
+
+func (s late) Watch(ctx context.Context, prefix string) (<-chan []store.Change, error) {
+	changes, err := s.Store.Watch(ctx, prefix)
+	if err != nil || prefix != nodesKey {
+		return changes, err
+	}
+	heard := make(chan []store.Change)
+	go func() {
+		defer close(heard)
+		for batch := range changes {
+			time.Sleep(2 * PresenceTime)
+			heard <- batch
+		}
+	}()
+	return heard, nil
+}
+
 // join joins a site and keeps the member there until the test, or the returned function, ends it.
 func join(t *testing.T, s store.Store, self Node) (m *Member, kill func()) {
 	t.Helper()
-	ctx, kill := context.WithCancel(t.Context())
-	m, err := Join(ctx, s, self, Options{Leases: leases{s}, Failed: func(err error) { t.Log(err) }})
+	ctx, end := context.WithCancel(t.Context())
+	m, err := Join(ctx, s, self, Options{Leases: leases{s, ctx}, Failed: func(err error) { t.Log(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,12 +78,34 @@ func join(t *testing.T, s store.Store, self Node) (m *Member, kill func()) {
 		defer close(ended)
 		m.Run(ctx)
 	}()
+	kill = func() {
+		end()
+		<-ended
+	}
 	t.Cleanup(func() {
 		kill()
-		<-ended
+		time.Sleep(PresenceTime) // until its leases are over
+		synctest.Wait()
 	})
 	synctest.Wait()
 	return m, kill
+}
+
+// absences counts how often a member takes others for absent, from now on.
+func absences(t *testing.T, m *Member) *atomic.Int32 {
+	var n atomic.Int32
+	changed := m.Changed(t.Context())
+	go func() {
+		for {
+			select {
+			case <-changed:
+				n.Add(int32(len(m.Absent())))
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	return &n
 }
 
 func names(nodes []NodeState) (all []string) {
@@ -102,6 +149,32 @@ func TestPresence(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := a.Present(); !slices.Equal(got, []string{"mx1"}) || len(a.Absent()) > 0 {
 			t.Errorf("present %q, absent %q", got, names(a.Absent()))
+		}
+	})
+}
+
+// A node that ends properly is absent at no time, whenever others hear of it.
+func TestLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		a, _ := join(t, s, Node{Name: "mx1"})
+		b, _ := join(t, late{s}, Node{Name: "mx2"})
+		m, end := join(t, s, Node{Name: "mx3"})
+		time.Sleep(time.Minute)
+		seenByA, seenByB := absences(t, a), absences(t, b)
+		end()
+		if err := m.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if n, late := seenByA.Load(), seenByB.Load(); n > 0 || late > 0 {
+			t.Errorf("taken for absent %d times, and %d times by the one that hears late", n, late)
+		}
+		for _, other := range []*Member{a, b} {
+			if all := other.Nodes(); len(all) != 3 || all[2].Present || !all[2].Stopped {
+				t.Errorf("%+v", all)
+			}
 		}
 	})
 }
@@ -287,18 +360,7 @@ func TestExpel(t *testing.T) {
 		kill()
 		time.Sleep(time.Minute)
 		judged := a.Absent()[0]
-		var absences atomic.Int32
-		changed := a.Changed(t.Context())
-		go func() {
-			for {
-				select {
-				case <-changed:
-					absences.Add(int32(len(a.Absent())))
-				case <-t.Context().Done():
-					return
-				}
-			}
-		}()
+		absent := absences(t, a)
 		again, _ := join(t, s, Node{Name: "mx2"})
 		resume := again.Pause()
 		_, fail := join(t, s, Node{Name: "mx2"})
@@ -307,7 +369,7 @@ func TestExpel(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if n := absences.Load(); n > 0 {
+		if n := absent.Load(); n > 0 {
 			t.Errorf("taken for absent %d times", n)
 		}
 		expel := func(node Node, want bool) {

@@ -18,8 +18,8 @@ const PresenceTime = 10 * time.Second
 // Leases keep entries that go away by themselves when their writer is silent.
 type Leases interface {
 	// Hold keeps an entry, which must have the given revision (0: it must not exist; else the error is
-	// store.ErrConflict), until ctx ends or its writer has been silent for ttl. What was there goes on under the new
-	// lease alone. lost is closed when the lease is over.
+	// store.ErrConflict), until ctx ends, the store closes, or its writer has been silent for ttl. What was there goes
+	// on under the new lease alone. lost is closed when the lease is over.
 	Hold(ctx context.Context, key string, revision uint64, value []byte, ttl time.Duration) (lost <-chan struct{},
 		err error)
 }
@@ -73,7 +73,8 @@ func (m *Member) hold(ctx context.Context) (lease, error) {
 	}
 }
 
-// stayPresent keeps this node present until ctx ends, but for the time in which another process of it does.
+// stayPresent keeps this node present until ctx ends, but for the time in which another process of it does. Its lease
+// goes on until the store closes: nobody may find this node absent before Leave.
 func (m *Member) stayPresent(ctx context.Context) {
 	is := m.lease
 	for {
@@ -86,7 +87,6 @@ func (m *Member) stayPresent(ctx context.Context) {
 		case <-is.lost:
 		case <-m.resumed: // the other process has the entry
 		case <-ctx.Done():
-			is.release()
 			return
 		}
 		next, err := lease{}, error(nil)
@@ -127,8 +127,7 @@ func (m *Member) look() {
 	items := m.seen.All()
 	all, changed := make([]NodeState, 0, len(items)), len(items) != len(m.all)
 	for _, item := range items {
-		now := NodeState{Node: item.Value, Present: m.isPresent(item), Since: time.Now()}
-		now.Name = item.Name
+		now := m.state(item)
 		was, known := before[item.Name]
 		switch {
 		case known && was.Present == now.Present && was.Boot == now.Boot:
@@ -157,8 +156,24 @@ func (m *Member) tell() {
 	}
 }
 
-// isPresent says whether a node counts as present. A node is present before it registers, so one whose registration
-// has been read here is found.
+// state is how a node is whose registration was read. A node is present before it registers, and until it has stored
+// that it has stopped. So one that is not present has one registration, before and after that is looked up.
+func (m *Member) state(item store.Item[Node]) NodeState {
+	for {
+		present := m.isPresent(item)
+		after, err := item, error(nil)
+		if !present {
+			after, err = m.nodes.Get(context.Background(), item.Name) // from memory
+		}
+		if err != nil || after.Err != nil || after.Revision == item.Revision || after.Revision == 0 {
+			item.Value.Name = item.Name
+			return NodeState{Node: item.Value, Present: present, Since: time.Now()}
+		}
+		item = after
+	}
+}
+
+// isPresent says whether a node counts as present.
 func (m *Member) isPresent(item store.Item[Node]) bool {
 	if item.Name == m.self.Name {
 		return true

@@ -10,8 +10,8 @@ import (
 
 // Hold keeps an entry that goes away by itself when its writer has been silent for ttl, at least a second; etcd decides
 // by its own clock, so nothing that must be safe may depend on it. The entry must have the given revision (0: it must
-// not exist); if it was kept already, it is not any more. Hold keeps it until ctx ends, and then removes it. lost is
-// closed when that is over.
+// not exist); if it was kept already, it is not any more. Hold keeps it until ctx ends or the store closes, and then
+// removes it. lost is closed when that is over.
 func (s *Store) Hold(ctx context.Context, key string, revision uint64, value []byte,
 	ttl time.Duration) (lost <-chan struct{}, err error) {
 	if err := s.usable(); err != nil { // else a lease would be granted that holds nothing

@@ -385,25 +385,3 @@ func TestStreamEnds(t *testing.T) {
 	for range stream { // until it ends
 	}
 }
-
-// A presence is there while its node is, and gone soon after.
-func TestPresence(t *testing.T) {
-	testkit.NoLeaks(t)
-	members, endpoints := startEtcd(t, 1)
-	a, b := node(t, endpoints), node(t, endpoints)
-	ctx, leave := context.WithCancel(t.Context())
-	lost, err := a.Hold(ctx, "present/a", 0, []byte("here"), time.Second)
-	wantErr(t, err, nil)
-	_, err = b.Hold(ctx, "present/a", 0, nil, time.Second)
-	wantErr(t, err, store.ErrConflict)
-	testkit.Eventually(t, "it is seen", func() bool { return has(b, "present/a", "here") })
-	leave()
-	<-lost
-	testkit.Eventually(t, "it is gone", func() bool { return !has(b, "present/a", "here") })
-	lost, err = b.Hold(t.Context(), "present/b", 0, nil, time.Second)
-	wantErr(t, err, nil)
-	if err := members[0].Stop(); err != nil {
-		t.Fatal(err)
-	}
-	<-lost
-}
