@@ -95,6 +95,9 @@ func (c clusterAPI) RemoveNode(ctx context.Context, name string, r admin.RemoveN
 	if at < 0 {
 		return was, admin.NoSuch("node", name, nodeNames(all))
 	}
+	if err := m.follows(); err != nil { // who is present is not known either
+		return was, err
+	}
 	node := all[at].Node
 	was, node.Boot = clusterNode(all[at]), cmp.Or(r.Boot, node.Boot)
 	err = sitestore.Remove(ctx, m.etcd, node, r.Dead)

@@ -182,7 +182,7 @@ func TestEtcdAway(t *testing.T) {
 	live.Command("b", "NOOP")
 	r.signIn(t)
 	for _, refused := range [][]string{{"database", "move", "db1", "mbx2"}, {"settings", "set", "banner=Ho"},
-		{"server", "block", "mbx2"}} {
+		{"server", "block", "mbx2"}, {"node", "remove", "mx1", "--dead", "--yes"}} {
 		if got := r.asks(t, cli.StatusFailed, refused...); !strings.Contains(got, "etcd does not answer") {
 			t.Errorf("%q: %s", refused, got)
 		}
