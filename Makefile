@@ -64,16 +64,24 @@ soak-upgrade: ## 50 upgrades under 5,000 open sessions and 2,000 new ones a seco
 soak-moves: ## move databases while nodes and etcd fail: 200 simulated sites, and a real etcd (five minutes)
 	go test -count 1 -v -timeout 20m -run TwoPlaces ./backend/move -seeds 200 -etcd 3m
 
+# AWAY=0s: until the nodes have noticed; then it takes a minute.
+AWAY ?= 10m
+
+.PHONY: soak-site
+soak-site: ## three nodes behind HAProxy, with Dovecots: what fails, and who notices; etcd is away for AWAY (10m), twice (25 minutes)
+	go test -count 1 -v -timeout 60m -run SiteBehindHAProxy ./cmd/portico/node -site-clients 60 -site-rate 20 \
+		-site-away $(AWAY) -site-suspended 30s
+
 .PHONY: soak-cluster
 soak-cluster: ## five node processes: 1,000 moves, a million admissions, all kinds of faults; suspended leaders (an hour)
-	go test -count 1 -v -timeout 90m -run SiteNeverAtTwoServers ./backend $(soak-site) -site-admissions 1000000 \
+	go test -count 1 -v -timeout 90m -run SiteNeverAtTwoServers ./backend $(site-faults) -site-admissions 1000000 \
 		-site-deaths 24 -site-keeps=false
-	go test -count 1 -v -timeout 90m -run SiteNeverAtTwoServers ./backend $(soak-site) -site-admissions 500000 \
+	go test -count 1 -v -timeout 90m -run SiteNeverAtTwoServers ./backend $(site-faults) -site-admissions 500000 \
 		-site-deaths 24
-	go test -count 1 -v -timeout 30m -run SiteNeverAtTwoServers ./backend $(soak-site) -site-trusts
+	go test -count 1 -v -timeout 30m -run SiteNeverAtTwoServers ./backend $(site-faults) -site-trusts
 	go test -count 1 -v -timeout 30m -run TwoLeaders ./cmd/portico/node -suspended-leaders 2
 
-soak-site := -site-moves 1000 -site-users 32 -site-suspended 1m -site-etcd-away 15s
+site-faults := -site-moves 1000 -site-users 32 -site-suspended 1m -site-etcd-away 15s
 
 .PHONY: soak-scale
 soak-scale: ## 200 nodes and 1,000 databases with one etcd: what moves, counts, an outage and a restart cost (ten minutes)

@@ -17,12 +17,12 @@ import (
 	"portico/health/recovery"
 )
 
-// hook is a program for health.recovery that notes what it is told, and its note.
-func (w *watchedSite) hook(t testing.TB, name, more string) (key string, told func() string) {
+// hook is a program for the configuration that notes what it is told, and its note.
+func (s *site) hook(t testing.TB, name, more string) (key string, told func() string) {
 	t.Helper()
-	note := filepath.Join(w.dir, name+".note")
-	w.put(t, name, "#!/bin/sh\necho \"$*\" >>"+note+"\n"+more+"\n")
-	program := filepath.Join(w.dir, name)
+	note := filepath.Join(s.dir, name+".note")
+	s.put(t, name, "#!/bin/sh\necho \"$*\" >>"+note+"\n"+more+"\n")
+	program := filepath.Join(s.dir, name)
 	if err := os.Chmod(program, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -38,8 +38,7 @@ type longSession struct {
 	sent int // bytes of its literal
 }
 
-// longKind is what such a client does: once when it has signed in, from time to time, and at last. Its name is the
-// user's.
+// longKind is what such a client does: once when it has signed in, from time to time, and at last.
 type longKind struct {
 	name                  string
 	tls                   bool
@@ -108,27 +107,31 @@ func (s *longSession) says(text, answer string) error {
 		if strings.HasPrefix(line, answer) {
 			return nil
 		}
+		if tag, _, _ := strings.Cut(text, " "); strings.HasPrefix(line, tag+" ") {
+			return fmt.Errorf("%.20q: %q", text, line)
+		}
 	}
 }
 
-// open signs in.
-func (k *longKind) open(u *upgradable, trust *tls.Config) (*longSession, error) {
+// open signs a user in at one of two addresses: without TLS, or with it from the first byte.
+func (k *longKind) open(user, plain, implicit string, trust *tls.Config) (*longSession, error) {
 	s := &longSession{kind: k}
 	var err error
 	if k.tls {
-		s.conn, err = tls.Dial("tcp", u.implicit, trust)
+		s.conn, err = tls.Dial("tcp", implicit, trust)
 	} else {
-		s.conn, err = net.Dial("tcp", u.address)
+		s.conn, err = net.Dial("tcp", plain)
 	}
 	if err != nil {
 		return nil, err
 	}
 	s.in = bufio.NewReaderSize(s.conn, 256)
-	if err := s.says(fmt.Sprintf("a LOGIN %s secret\r\n", k.name), "a OK "); err != nil {
-		return nil, err
-	}
-	if k.begin != nil {
+	err = s.says(fmt.Sprintf("a LOGIN %s secret\r\n", user), "a OK ")
+	if err == nil && k.begin != nil {
 		err = k.begin(s)
+	}
+	if err != nil {
+		s.conn.Close()
 	}
 	return s, err
 }
@@ -237,7 +240,7 @@ func TestUpgradesUnderLoad(t *testing.T) {
 	for round := range *inARow {
 		for i := range longKinds {
 			for n := 0; round < batches && n < each; n++ {
-				s, err := longKinds[i].open(u, trust)
+				s, err := longKinds[i].open(longKinds[i].name, u.address, u.implicit, trust)
 				if err != nil {
 					t.Fatalf("round %d, %s: %v", round, longKinds[i].name, err)
 				}

@@ -59,8 +59,14 @@ func (u *upgradable) configure(t *testing.T, more string) {
 		t.Fatal(err)
 	}
 	u.address, u.implicit = "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
-	u.file = u.writeWithout(t, "listeners", fmt.Sprintf(
-		"listeners: [{address: %q, tls: none}, {address: %q, tls: implicit}]\n", u.address, u.implicit)+more)
+	u.configured(t, u.writeWithout(t, "listeners", fmt.Sprintf(
+		"listeners: [{address: %q, tls: none}, {address: %q, tls: implicit}]\n", u.address, u.implicit)+more))
+}
+
+// configured is configure for a configuration that is there.
+func (u *upgradable) configured(t *testing.T, file string) {
+	t.Helper()
+	u.file = file
 	u.socket = filepath.Join(u.dir, "admin.sock")
 	u.log = filepath.Join(u.dir, "log")
 	t.Cleanup(func() {
