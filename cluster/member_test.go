@@ -349,6 +349,32 @@ func TestRemove(t *testing.T) {
 	})
 }
 
+// A registration that cannot be read counts: who has written it may serve users. So it is shown as absent, and can be
+// removed.
+func TestUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		m, kill := join(t, s, Node{Name: "mx1"})
+		defer kill()
+		if _, err := s.CompareAndSet(t.Context(), nodesKey+"other", 0, []byte("{bad")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		absent := m.Absent()
+		if len(absent) != 1 || absent[0].Name != "other" {
+			t.Fatalf("absent: %+v", absent)
+		}
+		if err := Remove(t.Context(), s, absent[0].Node, true); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if absent = m.Absent(); len(absent) > 0 {
+			t.Errorf("absent: %+v", absent)
+		}
+	})
+}
+
 // A node that is back since it was judged dead is not expelled, and is not taken for absent at any time: neither after
 // its start, nor when its next process is about to take its place and fails.
 func TestExpel(t *testing.T) {

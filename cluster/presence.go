@@ -124,7 +124,10 @@ func (m *Member) look() {
 	for _, node := range m.all {
 		before[node.Name] = node
 	}
-	items := m.seen.All()
+	items, err := Registered(context.Background(), m.store) // from memory; also what cannot be read, since it counts
+	if err != nil {
+		return // the store has closed
+	}
 	all, changed := make([]NodeState, 0, len(items)), len(items) != len(m.all)
 	for _, item := range items {
 		now := m.state(item)
