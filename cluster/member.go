@@ -45,6 +45,8 @@ type Member struct {
 
 	mu     sync.Mutex // guards what follows
 	own    store.Item[Node]
+	wrote  bool                     // this process has written own, and no other was to register since
+	tried  map[string]bool          // boots by which this process may have registered since own was written
 	paused bool                     // another process of this node registers
 	all    []NodeState              // as look has found them, sorted by name
 	moved  map[chan<- struct{}]bool // told when who is present changes
@@ -66,7 +68,7 @@ func Join(ctx context.Context, s store.Store, self Node, o Options) (*Member, er
 		o.Taken = func(error) {}
 	}
 	m := &Member{store: s, self: self, opt: o, nodes: store.SetOf[Node](s, nodesKey), began: time.Now(),
-		resumed: make(chan struct{}, 1), moved: make(map[chan<- struct{}]bool)}
+		resumed: make(chan struct{}, 1), tried: make(map[string]bool), moved: make(map[chan<- struct{}]bool)}
 	var err error
 	m.lease, err = m.hold(ctx) // first: nobody may find this node registered and absent
 	switch {
@@ -142,7 +144,7 @@ func (m *Member) Leave(ctx context.Context) error {
 }
 
 // register writes this node's registration over what is there, but for that of another machine which may still serve
-// users: then the error is ErrTaken.
+// users, or of another process that has begun since this one: then the error is ErrTaken.
 func (m *Member) register(ctx context.Context, node Node) error {
 	m.joining.Lock()
 	defer m.joining.Unlock()
@@ -150,17 +152,24 @@ func (m *Member) register(ctx context.Context, node Node) error {
 		item, err := m.nodes.Get(ctx, m.self.Name)
 		switch is := item.Value; {
 		case err != nil:
+		case m.isAnothers(item):
+			return fmt.Errorf("node %s: %w. The other has registered while this one was running, with the same "+
+				"data_dir or a copy of it: run only one", m.self.Name, ErrTaken)
 		case item.Revision != 0 && item.Err == nil && is.Machine != m.self.Machine && !is.Stopped:
 			return fmt.Errorf("node %s: %w. The other has not ended properly: if it is off for certain, run "+
 				"portico node remove %[1]s --dead on another node", m.self.Name, ErrTaken)
 		default:
+			m.mu.Lock()
+			m.tried[node.Boot] = true
+			m.mu.Unlock()
 			item.Value = node
 			item, err = m.nodes.Put(ctx, item)
 		}
 		if err == nil {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			m.own = item
+			m.own, m.wrote = item, true
+			clear(m.tried)
 			m.tell()
 			return nil
 		}
@@ -209,10 +218,11 @@ func (m *Member) keep(ctx context.Context) {
 		return
 	}
 	for range changes {
+		next := m.newBoot()
 		for {
 			replaced, err := m.replaced(ctx)
 			if replaced {
-				err = m.register(ctx, m.newBoot())
+				err = m.register(ctx, next)
 			}
 			switch {
 			case errors.Is(err, ErrTaken):
@@ -243,6 +253,16 @@ func (m *Member) replaced(ctx context.Context) (bool, error) {
 	return err == nil && now.Revision != m.own.Revision && !m.own.Value.Stopped && !m.paused, err
 }
 
+// isAnothers says whether a registration is of another process, which has begun after this one had registered and which
+// this one has not made way for. It runs on a copy of this node's data_dir, and so counts as the same machine.
+func (m *Member) isAnothers(is store.Item[Node]) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := is.Value.Boot == m.own.Value.Boot || m.tried[is.Value.Boot]
+	same := is.Revision != 0 && is.Err == nil && is.Value.Machine == m.self.Machine
+	return same && m.wrote && !m.paused && !known
+}
+
 // Pause lets another process of this node register in its place, until resume is called because that process has
 // failed.
 func (m *Member) Pause() (resume func(ctx context.Context) error) {
@@ -256,6 +276,11 @@ func (m *Member) Pause() (resume func(ctx context.Context) error) {
 	pause(true)
 	return func(ctx context.Context) error {
 		err := m.register(ctx, m.newBoot())
+		if err != nil { // then the registration of the process that has failed may still stand
+			m.mu.Lock()
+			m.wrote = false
+			m.mu.Unlock()
+		}
 		pause(false)
 		select {
 		case m.resumed <- struct{}{}:

@@ -265,6 +265,20 @@ func TestRegistersAgain(t *testing.T) {
 		if _, err := (store.SetOf[Node](s, nodesKey)).Get(t.Context(), "mx1"); err != nil {
 			t.Error(err)
 		}
+		resume = m.Pause()
+		failed, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := resume(failed); err == nil {
+			t.Error("registered though the store did not answer")
+		}
+		late := Node{Boot: "next", Machine: "a"} // the registration of the process that has failed is seen only now
+		if err := store.SetOf[Node](s, nodesKey).Replace(t.Context(), "mx1", late); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if all, err := Registered(t.Context(), s); err != nil || all[0].Value.Boot != m.Boot() {
+			t.Errorf("after a resume that has failed: %+v, %v", all, err)
+		}
 		taken := Node{Boot: "other", Machine: "b"}
 		if err := store.SetOf[Node](s, nodesKey).Replace(t.Context(), "mx1", taken); err != nil {
 			t.Fatal(err)
@@ -272,6 +286,40 @@ func TestRegistersAgain(t *testing.T) {
 		time.Sleep(time.Minute)
 		if all, err := Registered(t.Context(), s); err != nil || all[0].Value.Boot != "other" {
 			t.Errorf("%+v, %v", all, err)
+		}
+	})
+}
+
+// Of two processes that run on copies of one data_dir, the first one ends: a move waits for the other alone.
+func TestCopiedMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		ctx, kill := context.WithCancel(t.Context())
+		defer kill()
+		self, taken := Node{Name: "mx1", Machine: "a"}, make(chan error, 2)
+		first, err := Join(ctx, s, self, Options{Leases: leases{s, ctx}, Taken: func(err error) { taken <- err }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go first.Run(ctx)
+		second, stop := join(t, s, self)
+		defer stop()
+		boot := second.Boot()
+		time.Sleep(time.Minute)
+		select {
+		case err := <-taken:
+			if !errors.Is(err, ErrTaken) {
+				t.Error(err)
+			}
+		default:
+			t.Error("the first one goes on")
+		}
+		if err := first.Leave(ctx); !errors.Is(err, ErrTaken) {
+			t.Errorf("the first one leaves: %v", err)
+		}
+		if all, err := Registered(ctx, s); err != nil || second.Boot() != boot || all[0].Value.Boot != boot {
+			t.Errorf("%+v, %v; the second one had boot %s, and has %s", all, err, boot, second.Boot())
 		}
 	})
 }
