@@ -78,7 +78,7 @@ var (
 	ErrLost        = errors.New("the server with the active copy is not among the configured copies")
 	ErrNoAnswer    = errors.New("the mailbox server does not answer")
 	ErrElsewhere   = errors.New("the database is now active on another server")
-	ErrAbsent      = errors.New("a node of the site is absent, and nothing has changed")
+	ErrAbsent      = errors.New("a node of the site is absent, so nothing moves")
 	// ErrMovedMeanwhile says that another writer of the store moves the same; it comes with store.ErrConflict.
 	ErrMovedMeanwhile = move.ErrMeanwhile
 )

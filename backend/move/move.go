@@ -1,7 +1,6 @@
 package move
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,11 +116,18 @@ func (m *Move) Agree(ctx context.Context, patience time.Duration) error {
 	acks, done := members.hear()
 	defer done()
 	nodes := members.self.Changed(ctx)
+	var missing []awaited
 	for {
-		if now, err := m.t.set.Get(ctx, m.item.Name); err != nil || now.Revision != m.item.Revision {
-			return cmp.Or(err, fmt.Errorf("%w: %w", ErrMeanwhile, store.ErrConflict))
+		now, err := m.t.set.Get(ctx, m.item.Name)
+		switch {
+		case err != nil:
+			return err
+		case now.Revision != m.item.Revision && len(missing) > 0: // they have waited for long enough
+			return fmt.Errorf("%s may still have sessions: %w: %w", namesOf(missing), ErrMeanwhile, store.ErrConflict)
+		case now.Revision != m.item.Revision:
+			return fmt.Errorf("%w: %w", ErrMeanwhile, store.ErrConflict)
 		}
-		missing, err := members.missing(ctx, key, m.item.Revision)
+		missing, err = members.missing(ctx, key, m.item.Revision)
 		if err != nil || len(missing) == 0 {
 			return err
 		}

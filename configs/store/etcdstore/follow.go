@@ -12,6 +12,8 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"portico/configs/store"
 	"portico/sleep"
@@ -22,6 +24,9 @@ const (
 	retryTime = 500 * time.Millisecond // before etcd is asked again after a failure
 	askTime   = 2 * time.Second        // between questions whether etcd still answers
 )
+
+// ended is the code of the error of a stream of changes that has ended with its connection.
+const ended = codes.Aborted
 
 // pageSize is how many entries are read at once.
 const pageSize = 1000
@@ -98,7 +103,9 @@ func (s *Store) follow(ctx context.Context) {
 			err = s.load(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			s.note(s.why(ctx, err))
+			if status.Code(err) != ended { // else another member may go on
+				s.note(s.why(ctx, err))
+			}
 			sleep.For(ctx, retryTime)
 		}
 	}
@@ -132,7 +139,7 @@ func (s *Store) watch(ctx context.Context) error {
 		select {
 		case all, open := <-answers:
 			if !open {
-				return errAway
+				return status.Error(ended, "the connection has ended")
 			}
 			if err := s.take(ctx, all); err != nil {
 				return err

@@ -13,7 +13,6 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"portico/configs/store"
@@ -115,7 +114,7 @@ type oneStream struct {
 
 func (o *oneStream) Watch(ctx context.Context, opts ...grpc.CallOption) (etcdserverpb.Watch_WatchClient, error) {
 	if o.opened.Swap(true) {
-		return nil, status.Error(codes.Aborted, "the stream has ended")
+		return nil, status.Error(ended, "the connection has ended")
 	}
 	return o.WatchClient.Watch(ctx, opts...)
 }

@@ -8,10 +8,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Hold keeps an entry that goes away by itself when its writer has been silent for ttl, at least a second; etcd decides
-// by its own clock, so nothing that must be safe may depend on it. The entry must have the given revision (0: it must
-// not exist); if it was kept already, it is not any more. Hold keeps it until ctx ends or the store closes, and then
-// removes it. lost is closed when that is over.
+// Hold keeps an entry that goes away by itself when its writer has been silent, or has not followed etcd, for ttl, at
+// least a second; etcd decides by its own clock, so nothing that must be safe may depend on it. The entry must have the
+// given revision (0: it must not exist); if it was kept already, it is not any more. Hold keeps it until ctx ends or
+// the store closes, and then removes it. lost is closed when that is over.
 func (s *Store) Hold(ctx context.Context, key string, revision uint64, value []byte,
 	ttl time.Duration) (lost <-chan struct{}, err error) {
 	if err := s.usable(); err != nil { // else a lease would be granted that holds nothing
@@ -45,7 +45,16 @@ func (s *Store) Hold(ctx context.Context, key string, revision uint64, value []b
 		defer close(gone)
 		defer end()
 		defer stop()
-		for range renewals { // ends when ctx does, or when the lease has run out
+		look := time.NewTicker(ttl / 4)
+		defer look.Stop()
+		for open := true; open; { // until ctx ends, or the lease has run out
+			select {
+			case _, open = <-renewals:
+			case <-look.C:
+				if is := s.State(); is.Err != nil && time.Since(is.Since) >= ttl {
+					end()
+				}
+			}
 		}
 		if renewed.Err() != nil {
 			s.revoke(client, lease.ID)

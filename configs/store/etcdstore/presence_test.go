@@ -29,6 +29,11 @@ func TestPresence(t *testing.T) {
 	testkit.Eventually(t, "it is seen", func() bool { return has(b, "present/c", "here") })
 	wantErr(t, c.Close(), nil)
 	testkit.Eventually(t, "it is gone", func() bool { return !has(b, "present/c", "here") })
+	lost, err = a.Hold(t.Context(), "present/a", 0, []byte("here"), time.Second)
+	wantErr(t, err, nil)
+	a.note(ErrRestored) // who does not follow agrees to nothing, and others must know
+	<-lost
+	testkit.Eventually(t, "it is gone", func() bool { return !has(b, "present/a", "here") })
 	lost, err = b.Hold(t.Context(), "present/b", 0, nil, time.Second)
 	wantErr(t, err, nil)
 	if err := members[0].Stop(); err != nil {

@@ -380,8 +380,14 @@ func TestStreamEnds(t *testing.T) {
 	defer watcher.Close()
 	stream := watcher.Watch(t.Context(), s.prefix, clientv3.WithPrefix(), clientv3.WithCreatedNotify())
 	wantErr(t, s.begun(t.Context(), stream), nil)
+	was, other := s.State(), node(t, []string{"http://" + members[0].Address})
 	link.Cut()
 	link.Mend()
 	for range stream { // until it ends
+	}
+	set(t, other, "a", 0, "1")
+	testkit.Eventually(t, "it follows", func() bool { return has(s, "a", "1") })
+	if is := s.State(); is != was {
+		t.Errorf("it was said to be away: %v, before %v", is, was)
 	}
 }
