@@ -43,14 +43,15 @@ func (run CommandLine) Run(args ...string) (status int, stdout, stderr string) {
 // packaged names in the environment a program that is tested instead of the test binary: what a package installs.
 const packaged = "PORTICO_TEST_PROGRAM"
 
-// Program returns a portico command line that was not started yet. It is killed with the test.
+// Program returns a portico command line that was not started yet. It is killed when the test ends, and not before:
+// nothing that the test sees would say so.
 func Program(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(Context(t), cmp.Or(os.Getenv(packaged), self), args...)
+	cmd := exec.CommandContext(t.Context(), cmp.Or(os.Getenv(packaged), self), args...)
 	cmd.Env = append(os.Environ(), AsProgram)
 	return cmd
 }
