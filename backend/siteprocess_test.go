@@ -64,7 +64,7 @@ func (n *testNode) start() {
 	n.dies = 0
 	words := append(siteClocks()[n.name], os.Args[0])
 	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env = append(os.Environ(), asSiteNode+"="+string(text), "GORACE=halt_on_error=1")
+	cmd.Env = append(os.Environ(), asSiteNode+"="+string(text), "GORACE=halt_on_error=1 atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = os.Stderr
 	orders, err := cmd.StdinPipe()
