@@ -11,9 +11,9 @@ import (
 	"portico/health"
 )
 
-// whole has simulations last a week or a day, without the race detector in half a minute. With it two days and six
-// hours take as long.
-var whole = flag.Bool("whole", false, "simulate a week and a day instead of two days and six hours")
+// whole has simulations last a week or a day, without the race detector in half a minute. Otherwise they last 30 hours,
+// so that daily limits of throttles end, and four hours.
+var whole = flag.Bool("whole", false, "simulate a week and a day instead of 30 hours and four hours")
 
 func lasts(long, short time.Duration) time.Duration {
 	if *whole {
@@ -29,7 +29,7 @@ func TestDayOfIsolatedFailures(t *testing.T) {
 		n.mu.Lock()
 		n.flaky = 0.01
 		n.mu.Unlock()
-		time.Sleep(lasts(24*time.Hour, 6*time.Hour))
+		time.Sleep(lasts(24*time.Hour, 4*time.Hour))
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		for _, turn := range n.turned {
@@ -142,7 +142,7 @@ func TestDayOfRestartsAndABrokenUser(t *testing.T) {
 // sure, and a server that was dead before a minute to be seen well. No throttle makes that longer.
 const out = 7 * time.Minute
 
-// In a week, or two days, in which two of six servers come and go, nothing is restarted more often than throttles
+// In a week, or 30 hours, in which two of six servers come and go, nothing is restarted more often than throttles
 // allow, and users are moved where a copy is well. Of failovers beyond the throttle people are told.
 func TestWeekOfFlaps(t *testing.T) {
 	simulate(t, 6, 3, func(t *testing.T, n *night) {
@@ -154,7 +154,7 @@ func TestWeekOfFlaps(t *testing.T) {
 			since[i] = time.Now()
 		}
 		faults, balanced := 0, time.Now()
-		end := time.Now().Add(lasts(7*24*time.Hour, 2*24*time.Hour))
+		end := time.Now().Add(lasts(7*24*time.Hour, 30*time.Hour))
 		for ; time.Now().Before(end); time.Sleep(30 * time.Second) {
 			now := time.Now()
 			n.mu.Lock()

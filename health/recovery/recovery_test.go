@@ -234,7 +234,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	}
 }
 
-// A server that comes and goes for a week, or two days, is acted upon no more often than may be, and so are all
+// A server that comes and goes for a week, or 30 hours, is acted upon no more often than may be, and so are all
 // together.
 func TestThrottlingHolds(t *testing.T) {
 	w := newWorld(t)
@@ -245,7 +245,7 @@ func TestThrottlingHolds(t *testing.T) {
 	w.r.Use(w.plan)
 	w.each = time.Minute
 	ids := []string{"SelfTestMonitor/mbx4", "SelfTestMonitor/mbx5"}
-	for end := w.now.Add(lasts(7*24*time.Hour, 2*24*time.Hour)); w.now.Before(end); {
+	for end := w.now.Add(lasts(7*24*time.Hour, 30*time.Hour)); w.now.Before(end); {
 		w.set(health.Unhealthy, health.Networking, ids[:1+int(w.now.Unix()/3600)%2]...)
 		w.pass(7 * time.Minute)
 		w.set(health.Healthy, "", ids...)
