@@ -76,11 +76,14 @@ type distribution struct {
 
 // add adds latencies.
 func (d *distribution) add(l Latencies) {
-	if d.all == nil {
-		d.done, d.all = newHistogram(), newHistogram()
-	}
 	d.done = merged(d.done, l.done)
 	d.all = merged(merged(d.all, l.done), l.waited)
+	if d.all == nil {
+		d.all = newHistogram()
+	}
+	if d.done == nil {
+		d.done = newHistogram()
+	}
 }
 
 // at returns the latency at a percentile in microseconds. It is a lower bound if answers that never came could have
