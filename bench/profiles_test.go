@@ -14,7 +14,7 @@ import (
 // realProfiles are the built-in profiles for servers that keep mail.
 var realProfiles = []string{"noop", "fetch", "phone", "desktop", "webmail", "bulk", "storm", "mixed"}
 
-// small makes a profile light enough for a test of a second.
+// small makes a profile light enough for a short test.
 func small(p *Profile) *Profile {
 	sizes := []WeightedSize{{Bytes: 500, Weight: 1}, {Bytes: 9000, Weight: 1}, {Bytes: 70_000, Weight: 1}}
 	switch {
@@ -63,8 +63,8 @@ func TestProfiles(t *testing.T) {
 					o := Options{
 						Targets: []Target{target(t, addr)}, Users: users, Profile: small(builtInProfile(t, name)),
 						TLS: mode, TLSConfig: config,
-						Sessions: 6, Duration: time.Second, Closed: i%2 == 0, Mechanism: Mechanism(i / 2 % 2),
-						Timeout: testkit.Patience, Grace: time.Minute,
+						Sessions: 6, Duration: 300 * time.Millisecond, Closed: i%2 == 0,
+						Mechanism: Mechanism(i / 2 % 2), Timeout: testkit.Patience, Grace: time.Minute,
 					}
 					if !o.Closed {
 						o.Rate = 30

@@ -135,15 +135,15 @@ func TestFindRateOfASerialServer(t *testing.T) {
 		l.answer = func(a *answer) {
 			if a.isTagged() && a.at > time.Second {
 				turn <- struct{}{}
-				time.Sleep(50 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond)
 				<-turn
 			}
 			a.pass()
 		}
-		o.proc, o.Rate, o.Sessions, o.Ramp, o.Duration = t.TempDir(), 10, 100, time.Second, 5*time.Second
+		o.proc, o.Rate, o.Sessions, o.Ramp, o.Duration = t.TempDir(), 5, 50, time.Second, 5*time.Second
 	}, func(t *testing.T, o Options) {
 		s, err := FindRate(t.Context(), o, hold, nil)
-		if err != nil || s.Found < 19 || s.Found > 21 {
+		if err != nil || s.Found < 9 || s.Found > 11 {
 			t.Errorf("found %v, %v", s.Found, err)
 		}
 	})
