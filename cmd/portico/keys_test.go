@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"portico/configs"
@@ -60,19 +61,18 @@ var onlyChecks = map[string]bool{"Validate": true, "Warnings": true, "SettingsWa
 type listed struct{ path, export, dir, files, imports string }
 
 // listPackages lists the program's packages, with their compiled form.
-func listPackages(t *testing.T) (all []listed) {
-	t.Helper()
+func listPackages() (all []listed, err error) {
 	const format = `{{.ImportPath}}{{"\t"}}{{.Export}}{{"\t"}}{{.Dir}}{{"\t"}}{{join .GoFiles " "}}` +
 		`{{"\t"}} {{join .Imports " "}} `
 	text, err := exec.Command("go", "list", "-pgo=off", "-export", "-deps", "-f", format, ".").Output()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for line := range strings.Lines(string(text)) {
 		part := strings.Split(line, "\t")
 		all = append(all, listed{part[0], part[1], part[2], part[3], part[4]})
 	}
-	return all
+	return all, nil
 }
 
 // source is a package of the program with the types of its expressions.
@@ -82,10 +82,22 @@ type source struct {
 	info  *types.Info
 }
 
-// sources returns package configs and those that import it, but for the importer.
-func sources(t *testing.T) (all []source) {
+// sources returns package configs and those that import it, but for the importer. They are read once.
+func sources(t *testing.T) []source {
 	t.Helper()
-	packages, exports := listPackages(t), make(map[string]string)
+	all, err := readSources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var readSources = sync.OnceValues(func() (all []source, err error) {
+	packages, err := listPackages()
+	if err != nil {
+		return nil, err
+	}
+	exports := make(map[string]string)
 	for _, p := range packages {
 		exports[p.path] = p.export
 	}
@@ -102,17 +114,17 @@ func sources(t *testing.T) (all []source) {
 		for _, name := range strings.Fields(p.files) {
 			file, err := parser.ParseFile(fset, filepath.Join(p.dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {
-				t.Fatal(err)
+				return nil, err
 			}
 			of.files = append(of.files, file)
 		}
 		if _, err := compiled.Check(p.path, fset, of.files, of.info); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		all = append(all, of)
 	}
-	return all
-}
+	return all, nil
+})
 
 // readFields returns the fields that the packages outside configs read.
 func readFields(t *testing.T) map[string]bool {
