@@ -90,7 +90,8 @@ func startPortico(t *testing.T, server *backendtest.Dovecot) *realPortico {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "portico")
-	if out, err := exec.Command("go", "build", "-o", program, "portico/cmd/portico").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", program, "portico/cmd/portico")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	ca, err := backendtest.NewCA("Portico test CA")
