@@ -1,37 +1,23 @@
 package witness
 
-import (
-	"cmp"
-	"hash/fnv"
-	"slices"
-)
+import "hash/fnv"
 
-// lookersOfEach is how many nodes look at a target.
+// lookersOfEach is how many nodes look at a target; all, if there are no more.
 const lookersOfEach = 3
 
-// Lookers returns those of some nodes that look at a target, sorted: all of up to three. It is rendezvous hashing, so
-// nodes with the same list agree, and a node that comes or goes changes the lookers of few targets.
-func Lookers(target string, nodes []string) []string {
-	if len(nodes) <= lookersOfEach {
-		return nodes
+// looks says whether a node, which is one of some, is one of those of them that look at a target. It is rendezvous
+// hashing, so nodes with the same list agree, and a node that comes or goes changes the lookers of few targets. Most
+// nodes find three that come before them soon, however many there are.
+func looks(node, target string, nodes []string) bool {
+	own, before := rank(node, target), 0
+	for _, other := range nodes {
+		if r := rank(other, target); r < own || r == own && other < node {
+			if before++; before == lookersOfEach {
+				return false
+			}
+		}
 	}
-	type ranked struct {
-		node string
-		rank uint64
-	}
-	all := make([]ranked, 0, len(nodes))
-	for _, node := range nodes {
-		all = append(all, ranked{node, rank(node, target)})
-	}
-	slices.SortFunc(all, func(a, b ranked) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.node, b.node))
-	})
-	chosen := make([]string, 0, lookersOfEach)
-	for _, r := range all[:lookersOfEach] {
-		chosen = append(chosen, r.node)
-	}
-	slices.Sort(chosen)
-	return chosen
+	return true
 }
 
 // rank is the same in each process.
@@ -46,22 +32,4 @@ func rank(node, target string) uint64 {
 	n ^= n >> 33
 	n *= 0xc4ceb9fe1a85ec53
 	return n ^ n>>33
-}
-
-// views remembers who looks at what, for lists of nodes.
-type views map[string]map[string][]string // by the list, and by target
-
-// lookers is Lookers.
-func (v views) lookers(target, view string, nodes []string) []string {
-	of := v[view]
-	if of == nil {
-		of = make(map[string][]string)
-		v[view] = of
-	}
-	found, known := of[target]
-	if !known {
-		found = Lookers(target, nodes)
-		of[target] = found
-	}
-	return found
 }

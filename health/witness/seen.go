@@ -1,7 +1,7 @@
 package witness
 
 import (
-	"strings"
+	"slices"
 	"unicode/utf8"
 
 	"portico/health"
@@ -13,15 +13,16 @@ const storedSeen = "health/seen/"
 
 // Bounds of what a node says.
 const (
-	maxFaults = 500
-	maxError  = 200 // bytes
+	maxTargets = 10_000
+	maxFaults  = 500
+	maxError   = 200 // bytes
 )
 
-// seen is what a node sees. A target that it looks at and does not name works for it.
+// seen is what a node sees. A target that it looks at and of which it names no fault works for it.
 type seen struct {
-	Nodes  []string `json:"nodes"` // that it takes for present; they decide what it looks at
-	Faults []fault  `json:"faults,omitempty"`
-	More   int      `json:"more,omitempty"` // faults that have no place in the list
+	Targets []string `json:"targets,omitempty"` // that it looks at, sorted; those that have no place are left out
+	Faults  []fault  `json:"faults,omitempty"`
+	More    int      `json:"more,omitempty"` // faults that have no place in the list
 }
 
 // fault is a monitor that does not see its target working.
@@ -35,10 +36,15 @@ type fault struct {
 }
 
 // see makes what a node says of its monitors.
-func see(nodes []string, all []health.MonitorState) seen {
-	s := seen{Nodes: nodes}
+func see(all []health.MonitorState) (s seen) {
 	for _, m := range all {
-		if m.Elsewhere || m.Target == "" || !isFault(m) {
+		if m.Elsewhere || m.Target == "" {
+			continue
+		}
+		if !isCheck(m) {
+			s.Targets = append(s.Targets, m.Target)
+		}
+		if !isFault(m) {
 			continue
 		}
 		if len(s.Faults) == maxFaults {
@@ -51,6 +57,9 @@ func see(nodes []string, all []health.MonitorState) seen {
 		}
 		s.Faults = append(s.Faults, f)
 	}
+	slices.Sort(s.Targets)
+	s.Targets = slices.Compact(s.Targets)
+	s.Targets = s.Targets[:min(len(s.Targets), maxTargets)]
 	return s
 }
 
@@ -76,6 +85,3 @@ func cut(text string) string {
 
 // isCheck says whether a monitor judges what a node itself counts, so that every node looks.
 func isCheck(m health.MonitorState) bool { return catalogue.Of(m.Name).Check }
-
-// viewOf names a list of nodes.
-func viewOf(nodes []string) string { return strings.Join(nodes, "\n") }

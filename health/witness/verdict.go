@@ -2,6 +2,7 @@ package witness
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,19 +24,16 @@ type sight struct {
 
 // sights are what the present nodes that look at a monitor's target see, but for this one, from the best to the worst.
 // Those that do not tell are left out; waiting are those of them that will know soon. The caller holds mu.
-func (w *Witness) sights(m health.MonitorState, present []string) (all []sight, waiting []string) {
-	for _, node := range present {
+func (w *Witness) sights(m health.MonitorState, present map[string]bool) (all []sight, waiting []string) {
+	looking := w.lookers[m.Target]
+	if isCheck(m) {
+		looking = slices.Collect(maps.Keys(w.said))
+	}
+	for _, node := range looking {
+		if node == w.opt.Node || !present[node] {
+			continue
+		}
 		said := w.said[node]
-		if node == w.opt.Node {
-			continue
-		}
-		if said == nil { // it has just started
-			waiting = append(waiting, node)
-			continue
-		}
-		if !isCheck(m) && !slices.Contains(w.views.lookers(m.Target, said.view, said.Nodes), node) {
-			continue
-		}
 		f, named := said.byMonitor[m.ID()]
 		value, fails := failing[f.Value]
 		if !named {
@@ -49,14 +47,16 @@ func (w *Witness) sights(m health.MonitorState, present []string) (all []sight, 
 		}
 		all = append(all, sight{node, value, f})
 	}
-	slices.SortStableFunc(all, func(a, b sight) int { return cmp.Compare(a.value, b.value) })
+	slices.SortFunc(all, func(a, b sight) int {
+		return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.node, b.node))
+	})
 	return all, waiting
 }
 
 // Against names the nodes that do not see the target of an unhealthy monitor failing, unless most of the nodes that
 // look at it do.
 func (w *Witness) Against(m health.MonitorState) (nodes []string) {
-	present := w.opt.Present() // one may have come since the last look
+	present := setOf(w.opt.Present()) // one may have come since the last look
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fail := 0
@@ -64,6 +64,11 @@ func (w *Witness) Against(m health.MonitorState) (nodes []string) {
 		fail = 1
 	}
 	all, nodes := w.sights(m, present)
+	for node := range present {
+		if node != w.opt.Node && w.said[node] == nil { // it has just started
+			nodes = append(nodes, node)
+		}
+	}
 	for _, s := range all {
 		if s.value == health.Healthy {
 			nodes = append(nodes, s.node)
@@ -81,12 +86,12 @@ func (w *Witness) Against(m health.MonitorState) (nodes []string) {
 // reports are what other nodes find out about the monitors that they look after for this one: the state that most of
 // them agree on, at least. The caller holds mu.
 func (w *Witness) reports(all []health.MonitorState, now time.Time) map[string]health.Report {
-	reports := make(map[string]health.Report)
+	reports, present := make(map[string]health.Report), setOf(w.present)
 	for _, m := range all {
 		if !m.Elsewhere {
 			continue
 		}
-		sights, _ := w.sights(m, w.present)
+		sights, _ := w.sights(m, present)
 		if len(sights) == 0 {
 			continue
 		}

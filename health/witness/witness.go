@@ -19,8 +19,6 @@ const (
 	// absentTime is how long a node that is absent is still counted among those that look: if etcd was away, all come
 	// back at once, and probes are not passed to and fro.
 	absentTime = time.Minute
-	// maxViews is how many lists of nodes are remembered; nearly always all nodes have the same.
-	maxViews = 8
 )
 
 // Options is what a Witness is built from.
@@ -34,7 +32,7 @@ type Options struct {
 	Report   func(map[string]health.Report)
 	// Hurry has the probe of a monitor run soon, because another node sees its target failing.
 	Hurry func(set, probe, target string)
-	// Changed is called when Looks answers otherwise than before.
+	// Changed is called when Looks would answer otherwise than before.
 	Changed func()
 	Now     func() time.Time // default time.Now
 	Failed  func(error)
@@ -49,15 +47,16 @@ type Witness struct {
 	present  []string
 	last     map[string]time.Time // when a node was last present
 	nodes    []string             // that count as those that look
-	views    views
+	looks    map[string]bool      // by target: what Looks has answered
 	said     map[string]*statement
+	lookers  map[string][]string      // by target: the nodes that have said that they look at it
 	reported map[string]health.Report // by monitor
 }
 
 // statement is what a node has said.
 type statement struct {
 	seen
-	view      string // of Nodes
+	revision  uint64
 	byMonitor map[string]fault
 }
 
@@ -66,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Witness, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	w := &Witness{opt: o, last: make(map[string]time.Time), views: make(views)}
+	w := &Witness{opt: o, last: make(map[string]time.Time), looks: make(map[string]bool)}
 	var err error
 	w.stored, err = store.NewMirror(ctx, store.SetOf[seen](o.Store, storedSeen),
 		store.MirrorOptions{Failed: func(err error) { o.Failed(fmt.Errorf("read what other nodes see: %w", err)) }})
@@ -82,7 +81,12 @@ func Open(ctx context.Context, o Options) (*Witness, error) {
 func (w *Witness) Looks(target string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Contains(w.views.lookers(target, viewOf(w.nodes), w.nodes), w.opt.Node)
+	answer, asked := w.looks[target]
+	if !asked {
+		answer = looks(w.opt.Node, target, w.nodes)
+		w.looks[target] = answer
+	}
+	return answer
 }
 
 // Run says what this node sees, and follows what the others see, until ctx ends.
@@ -112,7 +116,7 @@ func (w *Witness) look(ctx context.Context) error {
 	}
 	all := w.opt.Monitors()
 	w.mu.Lock()
-	now := see(w.nodes, all)
+	now := see(all)
 	reports := w.reports(all, w.opt.Now())
 	w.mu.Unlock()
 	w.opt.Report(reports)
@@ -133,8 +137,8 @@ func (w *Witness) look(ctx context.Context) error {
 	return err
 }
 
-// follow takes in who is present and what they say. It says whether others look than before, and which monitors others
-// see failing since the last time.
+// follow takes in who is present and what they say. It says whether this node looks at other targets than before, and
+// which monitors others see failing since the last time.
 func (w *Witness) follow() (changed bool, news map[string]bool) {
 	present, items, now := w.opt.Present(), w.stored.All(), w.opt.Now()
 	w.mu.Lock()
@@ -151,23 +155,54 @@ func (w *Witness) follow() (changed bool, news map[string]bool) {
 		}
 	}
 	slices.Sort(nodes)
-	changed = !slices.Equal(nodes, w.nodes)
-	w.present, w.nodes = present, nodes
-	if len(w.views) > maxViews {
-		clear(w.views)
+	w.present = present
+	if !slices.Equal(nodes, w.nodes) {
+		w.nodes = nodes
+		for target, before := range w.looks {
+			w.looks[target] = looks(w.opt.Node, target, nodes)
+			changed = changed || w.looks[target] != before
+		}
 	}
-	before := w.said
+	return changed, w.hear(items)
+}
+
+// hear takes in what nodes say. It returns which monitors others see failing since the last time. The caller holds mu.
+func (w *Witness) hear(items []store.Item[seen]) (news map[string]bool) {
+	before, same := w.said, len(items) == len(w.said)
 	w.said, news = make(map[string]*statement, len(items)), make(map[string]bool)
 	for _, item := range items {
-		s := &statement{seen: item.Value, view: viewOf(item.Value.Nodes), byMonitor: make(map[string]fault)}
+		last := before[item.Name]
+		if last != nil && last.revision == item.Revision {
+			w.said[item.Name] = last
+			continue
+		}
+		same = false
+		s := &statement{seen: item.Value, revision: item.Revision, byMonitor: make(map[string]fault)}
 		for _, f := range item.Value.Faults {
 			s.byMonitor[f.Monitor] = f
-			if failing[f.Value] != 0 && item.Name != w.opt.Node && (before[item.Name] == nil ||
-				failing[before[item.Name].byMonitor[f.Monitor].Value] == 0) {
+			if failing[f.Value] != 0 && item.Name != w.opt.Node && (last == nil ||
+				failing[last.byMonitor[f.Monitor].Value] == 0) {
 				news[f.Monitor] = true
 			}
 		}
 		w.said[item.Name] = s
 	}
-	return changed, news
+	if same {
+		return news
+	}
+	w.lookers = make(map[string][]string, len(w.lookers))
+	for node, s := range w.said {
+		for _, target := range s.Targets {
+			w.lookers[target] = append(w.lookers[target], node)
+		}
+	}
+	return news
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
 }

@@ -306,6 +306,32 @@ func TestWritesAreRare(t *testing.T) {
 	})
 }
 
+// When a node comes or goes, those nodes write that look at other targets than before, and not all.
+func TestFewWriteWhenNodesComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 30, 40)
+		writes := func(do func()) int {
+			before := s.store.writes.Load()
+			do()
+			s.pass(5 * time.Minute)
+			return int(s.store.writes.Load() - before)
+		}
+		writes(func() {})
+		come := writes(func() { s.join("mx31") })
+		targets := 0
+		for _, server := range s.servers {
+			if !s.state("mx31", server).Elsewhere {
+				targets++
+			}
+		}
+		gone := writes(func() { s.leave("mx31") })
+		// Each target moves from one node to another, which says that it does not know yet, and then that it does.
+		if targets == 0 || come > 1+2*targets || gone > 2*targets {
+			t.Errorf("%d writes when a node comes that looks at %d targets, %d when it goes", come, targets, gone)
+		}
+	})
+}
+
 // When a node is gone for a minute, others look in its place; when it is back, it looks again at once. A short absence
 // of all changes nothing.
 func TestNodesComeAndGo(t *testing.T) {
@@ -361,26 +387,36 @@ func TestNodesComeAndGo(t *testing.T) {
 	})
 }
 
+// lookers are those of some nodes that look at a target.
+func lookers(target string, nodes []string) (all []string) {
+	for _, node := range nodes {
+		if looks(node, target, nodes) {
+			all = append(all, node)
+		}
+	}
+	return all
+}
+
 // Up to three nodes look at everything. More share it about equally, and one more moves little.
 func TestLookers(t *testing.T) {
 	var nodes []string
 	for i := range 50 {
 		nodes = append(nodes, fmt.Sprintf("mx%02d", i))
 	}
-	if got := Lookers("mbx1", nodes[:3]); !slices.Equal(got, nodes[:3]) {
+	if got := lookers("mbx1", nodes[:3]); !slices.Equal(got, nodes[:3]) {
 		t.Errorf("of three, %q look", got)
 	}
 	share, moved := make(map[string]int), 0
 	for i := range 1000 {
 		target := fmt.Sprintf("db%d", i)
-		of := Lookers(target, nodes)
+		of := lookers(target, nodes)
 		if len(slices.Compact(of)) != 3 || !slices.IsSorted(of) {
 			t.Errorf("%q look at %s", of, target)
 		}
 		for _, node := range of {
 			share[node]++
 		}
-		if !slices.Equal(of, Lookers(target, nodes[:49])) {
+		if !slices.Equal(of, lookers(target, nodes[:49])) {
 			moved++
 			if !slices.Contains(of, nodes[49]) {
 				t.Errorf("%s moves although its nodes stay", target)
@@ -409,7 +445,7 @@ func TestWhoIsWaitedFor(t *testing.T) {
 	direct, check := m(catalogue.ImapSelfTestMonitor), m(catalogue.ProxyConnectionsFailedGt20PercentMonitor)
 	for value, want := range map[health.AlertValue]string{health.UnInitialized: "[mx2 mx3]", health.Disabled: "[mx3]",
 		health.Unhealthy: "[]", health.Healthy: "[mx2 mx3]"} {
-		said := seen{Nodes: nodes}
+		said := seen{Targets: []string{"mbx1"}}
 		if value != health.Healthy {
 			for _, of := range []health.MonitorState{direct, check} {
 				said.Faults = append(said.Faults, fault{Monitor: of.ID(), Value: value.String()})
@@ -445,7 +481,7 @@ func TestSeenIsBounded(t *testing.T) {
 			HealthSet: catalogue.SetProtocol, Name: catalogue.ImapSelfTestMonitor, Target: fmt.Sprintf("mbx%03d", i)},
 			LastFailure: &health.Result{Err: strings.Repeat("ä", maxError)}})
 	}
-	s := see([]string{"mx1"}, all)
+	s := see(all)
 	if len(s.Faults) != maxFaults || s.More != 10 || len(s.Faults[0].Error) > maxError ||
 		strings.Trim(s.Faults[0].Error, "ä") != "" {
 		t.Errorf("%d faults, %d more, %q", len(s.Faults), s.More, s.Faults[0].Error)
@@ -453,7 +489,6 @@ func TestSeenIsBounded(t *testing.T) {
 	kept := store.Memory()
 	defer kept.Close()
 	for _, name := range []string{"mx1", "mx2"} {
-		s.Nodes = []string{"mx1", "mx2", "mx3"}
 		if err := store.SetOf[seen](kept, storedSeen).Replace(t.Context(), name, s); err != nil {
 			t.Fatal(err)
 		}
