@@ -12,6 +12,9 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
+// scaleDatabases is how many databases a large site has.
+const scaleDatabases = 1000
+
 var scaleNodes = flag.Int("scale-nodes", 0, "nodes of the site of TestSiteAtScale; 0 leaves it out")
 
 // measure logs what something costs etcd and this process.
@@ -29,9 +32,9 @@ func (s *scaleSite) measure(what string, do func()) etcdFigures {
 // hear: that it closes and that it is open.
 func TestMoveAmongManyNodes(t *testing.T) {
 	const nodes = 20
-	s := newScaleSite(t, 2, 0)
+	s := newScaleSite(t, 2)
 	s.moves = true
-	s.start(nodes)
+	s.add(nodes)
 	defer s.stopAll()
 	s.settle()
 	cost := s.measure("a move", func() {
@@ -48,50 +51,83 @@ func TestSiteAtScale(t *testing.T) {
 	if *scaleNodes == 0 {
 		t.Skip("see make soak-scale")
 	}
-	s := newScaleSite(t, 1000, 0)
-	s.measure("the first node starts", func() { s.start(1) })
+	s := newScaleSite(t, scaleDatabases)
+	s.measure("the first node starts", func() { s.add(1) })
 	defer s.stopAll()
-	s.measure("the others start, ten a second", func() {
-		for left := *scaleNodes - 1; left > 0; left -= 10 {
-			began := time.Now()
-			s.start(min(left, 10))
-			time.Sleep(time.Second - time.Since(began))
-		}
-		s.settle()
-	})
+	s.measure("the others start, five at a time", func() { s.addInTurn(*scaleNodes); s.settle() })
 	s.logMemory()
-	t.Run("moves", s.part(func() {
-		s.measure("10 s of quiet", func() { time.Sleep(10 * time.Second) })
+	time.Sleep(15 * time.Second) // the new ones have looked at their targets
+	s.part("quiet", func() { s.measure("10 s of quiet", func() { time.Sleep(10 * time.Second) }) })
+	s.part("moves", func() {
 		s.thereAndBack("a move", 1)
 		s.thereAndBack("100 moves at once", 100)
-	}))
-	t.Run("counts", s.part(func() {
-		for _, s.counts = range []int{100, 500} {
-			time.Sleep(15 * time.Second)
-			s.measure(fmt.Sprintf("10 s of %d counts of two kinds", s.counts), func() { time.Sleep(10 * time.Second) })
-		}
-		s.thereAndBack("100 moves at once, meanwhile", 100)
-		s.counts = 0
-	}))
-	t.Run("outage", s.part(func() {
-		began, cpu := time.Now(), ownCPU()
-		s.etcd.Stop()
-		time.Sleep(30 * time.Second)
-		if err := s.etcd.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.settle()
-		t.Logf("etcd is away for 30 s: %.2f s, nodes' CPU %.2f s: %v", time.Since(began).Seconds(),
-			(ownCPU() - cpu).Seconds(), s.figures())
-	}))
-	t.Run("restart", s.part(func() {
-		s.measure("all nodes start again at once", func() { s.stopAll(); s.start(*scaleNodes); s.settle() })
-	}))
-	s.logMemory()
-	s.failures.Range(func(what, node any) bool {
-		t.Logf("%s: %s", node, what)
-		return true
 	})
+	s.part("sign-ins", func() { s.measureSignIns(10000, 30*time.Second) })
+	s.part("counts", func() {
+		for _, counts := range []int64{100, 500} {
+			s.counts.Store(counts)
+			time.Sleep(15 * time.Second)
+			s.measure(fmt.Sprintf("10 s of %d counts of two kinds", counts), func() { time.Sleep(10 * time.Second) })
+		}
+		s.counts.Store(0)
+		time.Sleep(15 * time.Second)
+	})
+	s.part("outage", s.outage)
+	s.part("comes", s.comesAndGoes)
+	s.part("restart", func() {
+		s.measure("one node starts again", func() { s.restart(s.nodes[len(s.nodes)-1]); s.settle() })
+		s.measure("20 nodes start again, one after another", func() {
+			for _, n := range s.nodes[:20] {
+				s.restart(n)
+			}
+			s.settle()
+		})
+	})
+	s.logMemory()
+	s.logFailures()
+}
+
+// How long many nodes take that start at once.
+func TestStartAtOnce(t *testing.T) {
+	if *scaleNodes == 0 {
+		t.Skip("see make soak-scale")
+	}
+	for _, nodes := range []int{20, 50, 100} {
+		if nodes > *scaleNodes {
+			break
+		}
+		ok := t.Run(fmt.Sprint(nodes), func(t *testing.T) {
+			s := newScaleSite(t, scaleDatabases)
+			s.add(1)
+			defer s.stopAll()
+			s.measure("the others start at once", func() { s.add(nodes - 1); s.settle() })
+			s.logFailures()
+		})
+		if !ok {
+			break
+		}
+	}
+}
+
+// What moved users cost: each node knows all of them.
+func TestMovedUsersAtScale(t *testing.T) {
+	if *scaleNodes == 0 {
+		t.Skip("see make soak-scale")
+	}
+	const nodes = 10
+	for _, users := range []int{0, 50_000} {
+		t.Run(fmt.Sprint(users), func(t *testing.T) {
+			s := newScaleSite(t, scaleDatabases)
+			s.add(1)
+			s.stopAll()
+			s.measure("users are moved", func() { s.moveUsers(users) })
+			defer s.stopAll()
+			s.measure("a node starts that keeps a file", func() { s.add(1) })
+			s.measure("the others start, five at a time", func() { s.addInTurn(nodes); s.settle() })
+			s.logMemory()
+			s.measure("one node starts again", func() { s.restart(s.nodes[1]); s.settle() })
+		})
+	}
 }
 
 // logMemory logs what memory the nodes have together, and etcd.
@@ -105,14 +141,22 @@ func (s *scaleSite) logMemory() {
 		float64(runtime.NumGoroutine())/nodes, s.figures().memory/1e6)
 }
 
+// logFailures logs what nodes could not do.
+func (s *scaleSite) logFailures() {
+	s.failures.Range(func(what, node any) bool {
+		s.t.Logf("%s: %s", node, what)
+		return true
+	})
+}
+
 // part is a part of a test that can be run alone.
-func (s *scaleSite) part(do func()) func(t *testing.T) {
-	return func(t *testing.T) {
-		outer := s.t
+func (s *scaleSite) part(name string, do func()) {
+	outer := s.t
+	defer func() { s.t = outer }()
+	outer.Run(name, func(t *testing.T) {
 		s.t = t
-		defer func() { s.t = outer }()
 		do()
-	}
+	})
 }
 
 // thereAndBack moves databases there and back, and measures each way.

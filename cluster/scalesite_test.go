@@ -4,14 +4,14 @@ package cluster_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,145 +20,84 @@ import (
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/backend/move"
-	"portico/cluster"
-	"portico/cluster/heavy"
-	"portico/cmd/portico/site"
 	"portico/configs/store/etcdstore"
-	"portico/health"
-	"portico/health/witness"
 )
 
-// scaleSite is many nodes with one etcd. Each node is all that a Portico has of its site, with no servers and no
-// clients.
+// scaleSite is many nodes with one etcd. Each node is all that a Portico has of its site. Its mailbox servers always
+// work, and its clients are counts.
 type scaleSite struct {
-	t         *testing.T
-	etcd      *backendtest.Daemon
-	databases []backend.DatabaseOptions
-	moves     bool // nodes do nothing but move databases
-	counts    int  // that each node tells the others, of each kind
-	failures  sync.Map
+	t            *testing.T
+	etcd         *backendtest.Daemon
+	databases    []backend.DatabaseOptions
+	servers      []string
+	moves        bool         // nodes do nothing but move databases
+	counts       atomic.Int64 // that each node tells the others, of each kind
+	signIns      atomic.Int64 // of each node, in a second
+	signInsSince atomic.Int64 // when they began, in seconds
+	failures     sync.Map
 
-	mu    sync.Mutex
 	nodes []*scaleNode
 }
 
-// scaleNode is a node of such a site.
-type scaleNode struct {
-	site    *scaleSite
-	name    string
-	etcd    *etcdstore.Store
-	member  *cluster.Member
-	manager *backend.ActiveManager
-	stop    func()
-	running sync.WaitGroup
-}
+// scaleServers is how many mailbox servers a site has.
+const scaleServers = 100
 
-func newScaleSite(t *testing.T, databases, counts int) *scaleSite {
-	s := &scaleSite{t: t, etcd: testkit.Etcd(t, 1)[0], counts: counts}
+func newScaleSite(t *testing.T, databases int) *scaleSite {
+	s := &scaleSite{t: t, etcd: testkit.Etcd(t, 1)[0]}
+	for i := range scaleServers {
+		s.servers = append(s.servers, fmt.Sprint("mbx", i))
+	}
 	for i := range databases {
 		s.databases = append(s.databases, backend.DatabaseOptions{Name: fmt.Sprint("db", i),
-			Copies: []string{fmt.Sprint("mbx", i%100), fmt.Sprint("mbx", (i+1)%100)}})
+			Copies: []string{s.servers[i%scaleServers], s.servers[(i+1)%scaleServers]}})
 	}
 	return s
 }
 
-// start starts a number of nodes at once. The first one keeps a file of what it knows, as all do where each has a disk.
-func (s *scaleSite) start(number int) {
+// add starts further nodes at once. The first node keeps a file of what it knows, as all do where each has a disk.
+func (s *scaleSite) add(number int) {
 	s.t.Helper()
 	var starting sync.WaitGroup
 	for range number {
-		n := &scaleNode{site: s, name: fmt.Sprint("mx", len(s.nodes))}
+		n := &scaleNode{site: s, number: len(s.nodes), name: fmt.Sprint("mx", len(s.nodes))}
 		s.nodes = append(s.nodes, n)
-		starting.Go(func() {
-			if err := n.start(); err != nil {
-				s.t.Errorf("%s: %v", n.name, err)
-			}
-		})
+		starting.Go(n.start)
 	}
 	starting.Wait()
+	s.check()
+}
+
+// addInTurn starts further nodes, five at a time, until there is a number.
+func (s *scaleSite) addInTurn(all int) {
+	s.t.Helper()
+	for len(s.nodes) < all {
+		s.add(min(all-len(s.nodes), 5))
+	}
+}
+
+// check ends the test if a node could not start.
+func (s *scaleSite) check() {
+	s.t.Helper()
 	if s.t.Failed() {
 		s.t.FailNow()
 	}
 }
 
-// stopAll ends all nodes as a kill does.
-func (s *scaleSite) stopAll() {
-	for _, n := range s.nodes {
-		n.stop()
+// stop ends nodes as a kill does.
+func (s *scaleSite) stop(nodes ...*scaleNode) {
+	for _, n := range nodes {
+		n.end()
 	}
-	for _, n := range s.nodes {
+	for _, n := range nodes {
 		n.running.Wait()
 		n.etcd.Close()
 	}
+}
+
+// stopAll ends all nodes.
+func (s *scaleSite) stopAll() {
+	s.stop(s.nodes...)
 	s.nodes = nil
-}
-
-func (n *scaleNode) start() (err error) {
-	ctx, stop := context.WithCancel(context.Background())
-	n.stop = stop
-	failed := func(err error) { n.site.failures.Store(err.Error(), n.name) }
-	o := etcdstore.Options{Endpoints: []string{"http://" + n.site.etcd.Address}, Prefix: "/portico", Failed: failed,
-		Timeout: 30 * time.Second}
-	if n.name == "mx0" {
-		o.File = filepath.Join(n.site.t.TempDir(), "known")
-		o.Passing = site.Passing
-	}
-	if n.etcd, err = etcdstore.Open(ctx, o); err != nil {
-		return err
-	}
-	self := cluster.Node{Name: n.name, Machine: n.name, Version: "1.0.0",
-		Address: "https://" + n.name + ".example.org:8143"}
-	n.member, err = cluster.Join(ctx, n.etcd, self, cluster.Options{Leases: n.etcd, Failed: failed})
-	if err != nil {
-		return err
-	}
-	if n.manager, err = backend.NewActiveManager(ctx, n.etcd, move.NewMembers(n.etcd, n.member), failed); err != nil {
-		return err
-	}
-	if _, err = n.manager.Configure(ctx, n.site.databases); err != nil {
-		return err
-	}
-	return n.run(ctx, failed)
-}
-
-// run runs what a Portico runs of its site.
-func (n *scaleNode) run(ctx context.Context, failed func(error)) error {
-	queues := backend.NewSigninQueues(time.Now)
-	pauses := backend.NewPauses(n.etcd, queues, failed)
-	leader := cluster.NewLeader(n.etcd, n.etcd, n.name, failed)
-	seen, err := witness.Open(ctx, witness.Options{Store: n.etcd, Node: n.name, Present: n.member.Present,
-		Monitors: func() []health.MonitorState { return nil }, Report: func(map[string]health.Report) {},
-		Hurry: func(string, string, string) {}, Changed: func() {}, Failed: failed})
-	if err != nil {
-		return err
-	}
-	kind := heavy.Kind{Own: n.counts, Add: func([]heavy.Change) {}}
-	counts, err := heavy.New(heavy.Options{Store: n.etcd, Name: n.name, Present: n.member.Present,
-		Kinds: []heavy.Kind{kind, kind}, Random: rand.Reader, Failed: failed})
-	if err != nil {
-		return err
-	}
-	all := []func(context.Context){n.member.Run, func(ctx context.Context) {
-		n.manager.Run(ctx, backend.FollowOptions{End: func(string) {}, EndUser: func(string) {}, Queues: queues,
-			Moved: func(string, string, string, bool) {}, UserMoved: func(string, string) {}, Failed: failed})
-	}}
-	if !n.site.moves {
-		all = append(all, pauses.Run, leader.Run, seen.Run, counts.Run)
-	}
-	for _, run := range all {
-		n.running.Go(func() { run(ctx) })
-	}
-	return nil
-}
-
-// counts are as many counts as a node has, other ones each time.
-func (n *scaleNode) counts() (all []heavy.Count) {
-	for i := range n.site.counts {
-		var random [4]byte
-		rand.Read(random[:])
-		all = append(all, heavy.Count{Key: uint64(i), N: 4 + uint32(random[0])})
-	}
-	return all
 }
 
 // move moves databases, all at once, by one node.
@@ -182,21 +121,111 @@ func (s *scaleSite) move(databases []backend.DatabaseOptions, copy int) {
 // settle waits until all nodes have seen what etcd has now, and know who is present.
 func (s *scaleSite) settle() {
 	s.t.Helper()
+	const mark = "settled"
+	first, now := s.nodes[0].etcd, []byte(time.Now().String())
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		behind := ""
-		for _, n := range s.nodes {
-			if here := len(n.member.Present()); n.etcd.State().Err != nil || here != len(s.nodes) {
-				behind = fmt.Sprintf("%s: %d are present of %d, %v", n.name, here, len(s.nodes), n.etcd.State().Err)
-				break
-			}
+		before, _ := first.Get(s.t.Context(), mark)
+		var err error
+		if !bytes.Equal(before.Value, now) {
+			_, err = first.CompareAndSet(s.t.Context(), mark, before.Revision, now)
 		}
-		if behind == "" {
+		behind := s.behind(mark, now)
+		if behind == "" && err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatal(behind)
+			s.t.Fatal(behind, err)
 		}
 	}
+}
+
+// behind says which node has not seen a mark, or does not know of another one; or "".
+func (s *scaleSite) behind(mark string, want []byte) string {
+	for _, n := range s.nodes {
+		entry, err := n.etcd.Get(s.t.Context(), mark)
+		here := len(n.member.Present())
+		if n.etcd.State().Err != nil || !bytes.Equal(entry.Value, want) || here != len(s.nodes) {
+			return fmt.Sprintf("%s: %d are present of %d, %q, %v, %v", n.name, here, len(s.nodes), entry.Value, err,
+				n.etcd.State().Err)
+		}
+	}
+	return ""
+}
+
+// restart ends a node and starts it again.
+func (s *scaleSite) restart(n *scaleNode) {
+	s.t.Helper()
+	s.stop(n)
+	n.start()
+	s.check()
+}
+
+// comesAndGoes has a node come and go for good.
+func (s *scaleSite) comesAndGoes() {
+	s.t.Helper()
+	const looked = 20 * time.Second // after which all nodes look at the targets that have become theirs
+	s.measure("a node comes", func() { s.add(1); s.settle(); time.Sleep(looked) })
+	s.measure("it goes for good", func() {
+		last := len(s.nodes) - 1
+		s.stop(s.nodes[last])
+		s.nodes = s.nodes[:last]
+		time.Sleep(time.Minute + looked) // in the first minute it may come back
+		s.settle()
+	})
+}
+
+// outage has etcd be away for 30 seconds.
+func (s *scaleSite) outage() {
+	s.t.Helper()
+	away := ownCPU()
+	s.etcd.Stop()
+	time.Sleep(30 * time.Second)
+	began, cpu := time.Now(), ownCPU()
+	if err := s.etcd.Start(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.settle()
+	s.t.Logf("etcd was away for 30 s, nodes' CPU %.2f s; all are in step after %.2f s, nodes' CPU %.2f s: %v",
+		(cpu - away).Seconds(), time.Since(began).Seconds(), (ownCPU() - cpu).Seconds(), s.figures())
+	s.measure("the 30 s after that", func() { time.Sleep(30 * time.Second) })
+}
+
+// measureSignIns has users sign in, as many in a second as said, on all nodes together.
+func (s *scaleSite) measureSignIns(perSecond int, during time.Duration) {
+	s.t.Helper()
+	s.signInsSince.Store(time.Now().Unix())
+	s.signIns.Store(int64(perSecond / len(s.nodes)))
+	s.measure(fmt.Sprintf("%v of %d sign-ins a second", during, perSecond), func() { time.Sleep(during) })
+	s.signIns.Store(0)
+	time.Sleep(15 * time.Second) // all nodes have told that
+}
+
+// moveUsers stores that users were moved, as their moves do.
+func (s *scaleSite) moveUsers(number int) {
+	s.t.Helper()
+	etcd, err := etcdstore.Open(s.t.Context(), etcdstore.Options{Endpoints: []string{"http://" + s.etcd.Address},
+		Prefix: "/portico"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer etcd.Close()
+	users := move.Records(etcd, "placed/")
+	const writers = 64
+	var writing sync.WaitGroup
+	for w := range writers {
+		writing.Go(func() {
+			for i := w; i < number; i += writers {
+				at := s.databases[i%len(s.databases)].Name
+				err := users.Replace(s.t.Context(), fmt.Sprintf("user%d@example.org", i), move.OpenAt(at))
+				if err != nil {
+					s.t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	writing.Wait()
+	s.check()
 }
 
 // at says whether all nodes let users of databases in at a copy.
