@@ -39,7 +39,8 @@ var (
 	ErrCanaryActive  = errors.New("the active copy is on that server: users are there already")
 	ErrCanaryRuns    = errors.New("the database has a canary already")
 	ErrCanaryUsers   = fmt.Errorf("a canary names %d users at most", MaxCanaryUsers)
-	ErrCanaryInvalid = errors.New("a canary takes 0.01 to 100 percent of the users, or names some")
+	ErrCanaryInvalid = errors.New("a canary takes 0.01 to 100 percent of the users, or names some; " +
+		"to send all of them back, stop it")
 )
 
 // Has says whether a user is on the canary. With a higher percentage, those who are stay.

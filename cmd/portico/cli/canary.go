@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,8 +53,10 @@ database has one canary at most.
 	flags.StringVar(&o.StopIf, "stop-if", "", "`limits` at which health stops the canary, such as errors=2x,p95=2x")
 	cmd.MarkFlagRequired("database")
 	cmd.MarkFlagRequired("server")
-	cmd.MarkFlagsOneRequired("percent", "users")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if !flags.Changed("percent") && file == "" {
+			return errors.New("portico canary start needs --percent, --users or both: whom the canary gets")
+		}
 		if *length < 0 {
 			return fmt.Errorf("--for must not be negative, as %v is", *length)
 		}
@@ -112,9 +115,11 @@ while it grows. Sessions of users who change sides end.
 	api := apiFlags(cmd)
 	percent := cmd.Flags().Float64("percent", 0, "how many of the database's users, in steps of 0.01")
 	stopIf := cmd.Flags().String("stop-if", "", "`limits` at which health stops the canary; \"\" for none")
-	cmd.MarkFlagsOneRequired("percent", "stop-if")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var to admin.CanarySet
+		if !cmd.Flags().Changed("percent") && !cmd.Flags().Changed("stop-if") {
+			return errors.New("portico canary set needs --percent, --stop-if or both")
+		}
 		if cmd.Flags().Changed("percent") {
 			to.Percent = percent
 		}
@@ -135,9 +140,28 @@ func newCanaryStop() *cobra.Command {
 	}
 	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var all []admin.Canary
+		if err := api.get(cmd.Context(), admin.PathCanaries, &all); err != nil {
+			return err
+		}
+		if err := knownCanary(all, args[0]); err != nil {
+			return err
+		}
 		return api.change(cmd, admin.PathOf(admin.PathCanaryStop, args[0]), admin.None{})
 	}
 	return cmd
+}
+
+// knownCanary refuses a name that no canary has.
+func knownCanary(all []admin.Canary, name string) error {
+	var names []string
+	for _, c := range all {
+		names = append(names, c.Name)
+	}
+	if slices.Contains(names, name) {
+		return nil
+	}
+	return admin.NoSuch("canary", name, names)
 }
 
 func newCanaryStatus() *cobra.Command {
@@ -152,20 +176,23 @@ start of the canary, at most of the last hour, and of all users of these servers
 "too few" means less than ` + strconv.Itoa(admin.CanaryEnough) + ` answers. -o wide also shows sessions, and the limits
 of --stop-if.
 
-Exit status: 0 there is such a canary, 1 there is none.` + aboutSite,
+Exit status: 0 there are canaries, 1 there is none, 2 not known, or none of that name.` + aboutSite,
 		Args: cobra.MaximumNArgs(1),
 	}
 	api := siteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q := url.Values{"buckets": {"true"}} // to merge the answers of nodes
-		if len(args) > 0 {
-			q.Set("name", args[0])
-		}
 		answers, err := getAll[[]admin.Canary](cmd.Context(), api, admin.PathCanaries+"?"+q.Encode())
 		if err != nil {
 			return err
 		}
 		all := admin.MergeCanaries(answers.list())
+		if len(args) > 0 {
+			if err := knownCanary(all, args[0]); err != nil {
+				return cmp.Or(answers.incomplete(), err)
+			}
+			all = slices.DeleteFunc(all, func(c admin.Canary) bool { return c.Name != args[0] })
+		}
 		if err := errors.Join(api.printCanaries(cmd, all), answers.incomplete()); err != nil {
 			return err
 		}

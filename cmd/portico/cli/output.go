@@ -60,11 +60,15 @@ func formNames(forms []table.Form) string {
 	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
-// print writes rows as the flags say; as JSON it writes value.
+// print writes rows as the flags say; as JSON it writes value. People are told if there are no rows.
 func (o *output) print(cmd *cobra.Command, value any, t *table.Table) error {
 	out := cmd.OutOrStdout()
 	style := table.Style{Form: o.form, NoHeaders: o.noHeaders, Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))}
-	return t.Write(out, style, value)
+	err := t.Write(out, style, value)
+	if err == nil && t.Len() == 0 && o.forPeople() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "(none)")
+	}
+	return err
 }
 
 // printChanged prints the old and new values of changes.

@@ -46,7 +46,7 @@ var commandSamples = []struct{ command, args string }{
 	{"canary start", "v2 --database db1 --server mbx2 --percent 5"},
 	{"canary status", ""},
 	{"canary set", "v2 --percent 10"},
-	{"canary stop", "v2"},
+	{"canary stop", "CANARY"},
 	{"database status", ""},
 	{"database move", "db1 mbx2"},
 	{"database rebalance", ""},
@@ -171,8 +171,13 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		delete(known, sample.command)
 		args := append(strings.Fields(sample.command), strings.Fields(fill.Replace(sample.args))...)
 		for _, form := range []string{"json", "table", "wide", "list", "name", "table --no-headers"} {
-			if sample.args == "SESSION" {
+			switch sample.args {
+			case "SESSION":
 				args[len(args)-1] = openSession(t, r)
+			case "CANARY": // nobody stops one that there is not
+				args[len(args)-1] = "v2"
+				r.asks(t, cli.StatusFine, "canary", "start", "v2", "--database", "db1", "--server", "mbx2",
+					"--percent", "5")
 			}
 			tryForm(t, args, form)
 		}
