@@ -23,6 +23,8 @@ type seen struct {
 	Targets []string `json:"targets,omitempty"` // that it looks at, sorted; those that have no place are left out
 	Faults  []fault  `json:"faults,omitempty"`
 	More    int      `json:"more,omitempty"` // faults that have no place in the list
+	// Copies are the copies of databases, DATABASE@SERVER, whose mail it cannot read.
+	Copies []string `json:"copies,omitempty"`
 }
 
 // fault is a monitor that does not see its target working.
@@ -35,8 +37,9 @@ type fault struct {
 	Mailbox    string `json:"_mbx,omitempty"`
 }
 
-// see makes what a node says of its monitors.
-func see(all []health.MonitorState) (s seen) {
+// see makes what a node says of its monitors, and of the copies that it cannot read.
+func see(all []health.MonitorState, copies []string) seen {
+	s := seen{Copies: copies[:min(len(copies), maxFaults)]}
 	for _, m := range all {
 		if m.Elsewhere || m.Target == "" {
 			continue

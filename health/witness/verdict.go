@@ -83,6 +83,33 @@ func (w *Witness) Against(m health.MonitorState) (nodes []string) {
 	return nodes
 }
 
+// Unreadable says whether most of the nodes that look at a copy of a database cannot read its mail. own is what this
+// node finds. others are those that do not say so; a node that has just started is one of them.
+func (w *Witness) Unreadable(target string, own bool) (most bool, others []string) {
+	present := w.opt.Present()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fail, read := 0, 1
+	if own {
+		fail, read = 1, 0
+	}
+	for _, node := range present {
+		said := w.said[node]
+		switch {
+		case node == w.opt.Node:
+		case said == nil: // it has just started
+			others = append(others, node)
+		case !looks(node, target, present):
+		case slices.Contains(said.Copies, target):
+			fail++
+		default:
+			others = append(others, node)
+		}
+	}
+	slices.Sort(others)
+	return fail > read+len(others), others
+}
+
 // reports are what other nodes find out about the monitors that they look after for this one: the state that most of
 // them agree on, at least. The caller holds mu.
 func (w *Witness) reports(all []health.MonitorState, now time.Time) map[string]health.Report {

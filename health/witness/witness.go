@@ -32,6 +32,8 @@ type Options struct {
 	Report   func(map[string]health.Report)
 	// Hurry has the probe of a monitor run soon, because another node sees its target failing.
 	Hurry func(set, probe, target string)
+	// Copies returns the copies whose mail this node cannot read, sorted; no monitor has them. Nil has none.
+	Copies func() []string
 	// Changed is called when Looks would answer otherwise than before.
 	Changed func()
 	Now     func() time.Time // default time.Now
@@ -64,6 +66,9 @@ type statement struct {
 func Open(ctx context.Context, o Options) (*Witness, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Copies == nil {
+		o.Copies = func() []string { return nil }
 	}
 	w := &Witness{opt: o, last: make(map[string]time.Time), looks: make(map[string]bool)}
 	var err error
@@ -114,9 +119,9 @@ func (w *Witness) look(ctx context.Context) error {
 	if changed {
 		w.opt.Changed()
 	}
-	all := w.opt.Monitors()
+	all, copies := w.opt.Monitors(), w.opt.Copies()
 	w.mu.Lock()
-	now := see(all)
+	now := see(all, copies)
 	reports := w.reports(all, w.opt.Now())
 	w.mu.Unlock()
 	w.opt.Report(reports)

@@ -481,7 +481,7 @@ func TestSeenIsBounded(t *testing.T) {
 			HealthSet: catalogue.SetProtocol, Name: catalogue.ImapSelfTestMonitor, Target: fmt.Sprintf("mbx%03d", i)},
 			LastFailure: &health.Result{Err: strings.Repeat("ä", maxError)}})
 	}
-	s := see(all)
+	s := see(all, nil)
 	if len(s.Faults) != maxFaults || s.More != 10 || len(s.Faults[0].Error) > maxError ||
 		strings.Trim(s.Faults[0].Error, "ä") != "" {
 		t.Errorf("%d faults, %d more, %q", len(s.Faults), s.More, s.Faults[0].Error)

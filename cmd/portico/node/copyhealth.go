@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,9 +17,12 @@ import (
 type copyHealth struct {
 	active *backend.ActiveManager
 	log    *nodeLog
+	// most says whether most nodes of the site cannot read a copy, of which this one has found own
+	most func(target string, own bool) (unreadable bool, others []string)
 
-	mu    sync.Mutex        // guards inRow
-	inRow map[[2]string]int // how often in a row the mail of a copy that is not active could not be read
+	mu    sync.Mutex      // guards what follows
+	inRow map[string]int  // how often in a row the mail of a copy that is not active could not be read, by target
+	bad   map[string]bool // those of which that is so as often as was asked for
 }
 
 func failure(database, server, reason string) backend.Failure {
@@ -25,9 +30,14 @@ func failure(database, server, reason string) backend.Failure {
 		Reason: reason}
 }
 
-// read ends the state Failed of a copy, because a probe has read a mailbox on it.
+// read ends the state Failed of a copy, because a probe has read a mailbox on it, unless most nodes cannot.
 func (c *copyHealth) read(ctx context.Context, database, server string) {
+	target := health.CopyTarget(database, server)
+	c.note(target, 0, nil) // if the copy is active, ImapCopyTestProbe does not run there
 	if _, failed := c.active.Failed(database, server); !failed {
+		return
+	}
+	if unreadable, _ := c.most(target, false); unreadable {
 		return
 	}
 	was, err := c.active.ClearFailed(ctx, database, server)
@@ -40,34 +50,57 @@ func (c *copyHealth) read(ctx context.Context, database, server string) {
 	}
 }
 
-// note records the result of a probe, and returns how many in a row have failed because of the store.
-func (c *copyHealth) note(database, server string, err error) int {
+// note records the result of a probe. If that is a failure to read the mail, it returns how many there were in a row,
+// else 0. From failures on, the other nodes are told.
+func (c *copyHealth) note(target string, failures int, err error) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inRow == nil {
-		c.inRow = make(map[[2]string]int)
+		c.inRow, c.bad = make(map[string]int), make(map[string]bool)
 	}
-	key := [2]string{database, server}
 	var failed *health.Failure
 	switch {
-	case err == nil:
-		delete(c.inRow, key)
+	case err == nil, errors.Is(err, health.ErrNoSample):
+		delete(c.inRow, target)
+		delete(c.bad, target)
 	case errors.As(err, &failed) && failed.Dependency == health.InformationStore:
-		c.inRow[key]++
+		if c.inRow[target]++; c.inRow[target] >= failures {
+			c.bad[target] = true
+		}
+		return c.inRow[target]
 	}
-	return c.inRow[key]
+	return 0
 }
 
-// watch returns a probe that also marks its copy as Failed, after a number of failures in a row to read the mail.
-func (c *copyHealth) watch(database, server string, failures int, probe func(context.Context,
+// unreadable lists the copies whose mail this node cannot read.
+func (c *copyHealth) unreadable() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.bad))
+}
+
+// watch returns a probe that also marks its copy as Failed, after a number of failures in a row to read the mail. In a
+// site, most nodes that look must have found that.
+func (c *copyHealth) watch(target string, failures int, probe func(context.Context,
 	*health.Run) error) func(context.Context, *health.Run) error {
+	database, server := health.CutCopy(target)
 	return func(ctx context.Context, run *health.Run) error {
 		err := probe(ctx, run)
-		if run.Account != "" || errors.Is(err, health.ErrNoSample) {
+		if run.Account != "" {
 			return err
 		}
-		if n := c.note(database, server, err); n > 0 && n >= failures {
+		n := c.note(target, failures, err)
+		if n == 0 || n < failures {
+			return err
+		}
+		unreadable, others := c.most(target, true)
+		switch {
+		case unreadable:
 			c.fail(ctx, failure(database, server, err.Error()))
+		case n == failures:
+			c.log.Warn().Str("database", database).Str("server", server).Strs("nodes", others).
+				Str("error", err.Error()).
+				Msg("copy of a database cannot be read from this node, but from others: it is not marked as Failed")
 		}
 		return err
 	}

@@ -65,7 +65,7 @@ func (m *monitoring) runs(config *configs.Config) health.Runs {
 		},
 		catalogue.ImapCopyTestProbe: func(copied string) run {
 			database, server := health.CutCopy(copied)
-			return m.copies.watch(database, server, settings.DeepTest.Failures, back.CopyTest(database, server))
+			return m.copies.watch(copied, settings.DeepTest.Failures, back.CopyTest(database, server))
 		},
 		catalogue.ImapCanaryProbe:                        m.canary,
 		catalogue.ImapProxyTestProbe:                     func(string) run { return front.ProxyTest(m.clients.admit) },

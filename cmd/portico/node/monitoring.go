@@ -56,9 +56,10 @@ func (m *monitoring) start(metrics prometheus.Registerer,
 	m.copies.active, m.copies.log = m.mailbox.active, m.log
 	m.engine = health.NewEngine(health.Options{Changed: m.monitorChanged, Saved: flapping, Save: save,
 		Failed: m.log.reporter("flapping of monitors")})
-	if m.shared, err = shareHealth(m.cluster, m.engine, m.plan, metrics); err != nil {
+	if m.shared, err = shareHealth(m.cluster, m.engine, m.copies.unreadable, m.plan, metrics); err != nil {
 		return fmt.Errorf("health of the site: %w", err)
 	}
+	m.copies.most = m.shared.unreadable
 	m.mailbox.circuitBreakers.OnFailure(func(server string) { m.engine.HurryAll(catalogue.ScopeServer, server) })
 	if err := m.openOverrides(); err != nil {
 		return err
@@ -181,9 +182,10 @@ func (m *monitoring) serverFails(server string) error {
 	return health.ServerFails(server, m.engine.Monitors())
 }
 
-// unreadable says why the mail of the copy on a server cannot be read, if the monitor of the database says so.
+// unreadable says why the mail of the copy on a server cannot be read, if the monitor of the database says so, and most
+// nodes that look.
 func (m *monitoring) unreadable(database, server string) (f backend.Failure, unreadable bool) {
-	if last := health.Unreadable(database, server, m.engine.Monitors()); last != nil {
+	if last := health.Unreadable(database, server, m.shared.believed(m.engine.Monitors())); last != nil {
 		return failure(database, server, last.Err), true
 	}
 	return f, false

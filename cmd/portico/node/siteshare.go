@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,15 +19,16 @@ type sharedHealth struct {
 	witness *witness.Witness
 }
 
-// shareHealth joins the nodes of the site in that. changed is called when this node looks at other targets than before.
-func shareHealth(m *membership, engine *health.Engine, changed func(), metrics prometheus.Registerer) (*sharedHealth,
-	error) {
+// shareHealth joins the nodes of the site in that. copies are those that this node cannot read. changed is called when
+// this node looks at other targets than before.
+func shareHealth(m *membership, engine *health.Engine, copies func() []string, changed func(),
+	metrics prometheus.Registerer) (*sharedHealth, error) {
 	if m == nil {
 		return nil, nil
 	}
 	seen, err := witness.Open(context.Background(), witness.Options{
 		Store: m.store, Node: m.self.Name(), Present: m.self.Present, Monitors: engine.Monitors, Report: engine.Report,
-		Hurry: engine.Hurry, Changed: changed, Failed: m.log.reporter("health of the site"),
+		Hurry: engine.Hurry, Copies: copies, Changed: changed, Failed: m.log.reporter("health of the site"),
 	})
 	if err != nil {
 		return nil, err
@@ -60,4 +62,22 @@ func (s *sharedHealth) recovery() *recovery.Site {
 		return nil
 	}
 	return &recovery.Site{Leads: s.leader.Leads, Resign: s.leader.Resign, Against: s.witness.Against}
+}
+
+// unreadable says whether most nodes cannot read a copy, and which do not say so. A node alone goes by what it finds.
+func (s *sharedHealth) unreadable(target string, own bool) (most bool, others []string) {
+	if s == nil {
+		return own, nil
+	}
+	return s.witness.Unreadable(target, own)
+}
+
+// believed leaves out what fails for this node, and not for most nodes that look at it.
+func (s *sharedHealth) believed(all []health.MonitorState) []health.MonitorState {
+	if s == nil {
+		return all
+	}
+	return slices.DeleteFunc(all, func(m health.MonitorState) bool {
+		return m.Failing() && len(s.witness.Against(m)) > 0
+	})
 }
