@@ -4,6 +4,7 @@
 //	node.go        what the store has of a node
 //	member.go      this node as one of them: it registers, and stays registered
 //	presence.go    who is present, and since when
+//	parts.go       in what the configuration of another node differs
 //	leader.go      which of them does what is enough to do once
 //
 // Registered is whoever may let users in: a node registers before it lets the first one in, and is registered until it

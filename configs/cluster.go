@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -41,6 +42,34 @@ func (c Cluster) Enabled() bool { return len(c.Etcd.Endpoints) > 0 }
 
 func defaultCluster() Cluster {
 	return Cluster{Patience: time.Minute, Fence: Hook{Timeout: time.Minute}, Etcd: Etcd{Prefix: "/portico"}}
+}
+
+// sharedParts are the parts of the configuration that the nodes of a cluster need to have the same, but for
+// cluster.fence.
+var sharedParts = []string{"mailbox_servers", "databases", "routing", "directory"}
+
+// SharedParts returns the parts that the nodes of a cluster need to have the same, as text by name. Nodes may have a
+// file in different places, so of a file the text says only whether there is one, and so it is with cluster.fence.
+func (c *Config) SharedParts() map[string]string {
+	parts := map[string]string{"cluster.fence": strconv.FormatBool(c.Cluster.Fence.IsSet())}
+	for _, part := range sharedParts {
+		parts[part] = ""
+	}
+	files := make(map[string]bool)
+	walk("", reflect.ValueOf(c).Elem(), func(f field) { files[f.path] = f.tag.Get("file") != "" })
+	all := values(c)
+	for _, path := range all.paths {
+		text := all.texts[path]
+		if files[path] && text != "" {
+			text = "a file"
+		}
+		for _, part := range sharedParts {
+			if rest, is := strings.CutPrefix(path, part); is && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+				parts[part] += path + "=" + text + "\n"
+			}
+		}
+	}
+	return parts
 }
 
 // minSecretLength is the least length of a cluster's secret, in bytes: what etcd holds can be tried offline.

@@ -22,6 +22,7 @@ import (
 const (
 	forValues = "portico: values of the store, 1"
 	forTokens = "portico: tokens of nodes, 1"
+	forDigest = "portico: digests of what nodes need the same, 1"
 )
 
 // format is the first byte of a sealed value. A nonce, and the value as AES-256-GCM seals it, follow.
@@ -97,4 +98,12 @@ func Token(secret, purpose, node string) string {
 	mac := hmac.New(sha256.New, derive(secret, forTokens))
 	fmt.Fprintf(mac, "%d %s %s", len(purpose), purpose, node)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Digest returns a short digest of a text, by which nodes find out whether they have the same. Without the secret, it
+// says nothing of the text.
+func Digest(secret, text string) string {
+	mac := hmac.New(sha256.New, derive(secret, forDigest))
+	mac.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:9])
 }

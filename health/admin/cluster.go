@@ -54,6 +54,9 @@ type ClusterNode struct {
 	Boot    string    `json:"boot,omitempty"`    // of its registration: random
 	Address string    `json:"address,omitempty"` // of its API, for other nodes
 	Version string    `json:"version,omitempty"`
+	// Differs are the parts of its configuration that all nodes need to have the same, and that are not as on the node
+	// that answers.
+	Differs []string `json:"differs,omitempty"`
 }
 
 // RemoveNodeRequest asks for the removal of a node.

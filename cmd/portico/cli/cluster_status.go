@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,10 +19,11 @@ func newClusterStatus() *cobra.Command {
 		Short: "Show the nodes of the site, and whether this one follows etcd",
 		Long: `Status shows the site as this node sees it. An absent node may still serve
 users: until it is back, or is removed with portico node remove, databases and
-users cannot be moved.
+users cannot be moved. If the configuration of a node differs from this one's
+where all nodes need the same, status names the parts, such as databases.
 
-Exit status: 0 all is well, 1 a node is absent or etcd cannot be followed, 2 the
-command failed.`,
+Exit status: 0 all is well, 1 a node is absent, its configuration differs, or etcd
+cannot be followed, 2 the command failed.`,
 		Args: cobra.NoArgs,
 	}
 	api := apiFlags(cmd)
@@ -38,7 +40,8 @@ command failed.`,
 		if err := api.print(cmd, state, rows); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(state.Nodes, isAbsent) || etcd != nil && !etcd.Follows {
+		tellDiffering(cmd, state)
+		if slices.ContainsFunc(state.Nodes, isBad) || etcd != nil && !etcd.Follows {
 			return errBadNews
 		}
 		return nil
@@ -46,7 +49,17 @@ command failed.`,
 	return cmd
 }
 
-func isAbsent(n admin.ClusterNode) bool { return n.State == admin.NodeAbsent }
+func isBad(n admin.ClusterNode) bool { return n.State == admin.NodeAbsent || len(n.Differs) > 0 }
+
+// tellDiffering names the nodes with another configuration on standard error.
+func tellDiffering(cmd *cobra.Command, state admin.ClusterState) {
+	for _, n := range state.Nodes {
+		if len(n.Differs) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "portico: node %s has another configuration than %s in: %s (all nodes need "+
+				"the same)\n", visibleText(n.Name), visibleText(state.Node), visibleText(strings.Join(n.Differs, ", ")))
+		}
+	}
+}
 
 // etcdLine says how a node stands to etcd.
 func etcdLine(etcd *admin.EtcdState) string {

@@ -128,6 +128,7 @@ func (s *service) useFile(config *configs.Config) {
 	s.monitoring.plan()
 	s.alerts.use(config)
 	s.recovery.use(config)
+	s.cluster.use(config)
 }
 
 // configure puts a tier's databases in force, and logs what is new about them.

@@ -66,7 +66,11 @@ func (c clusterAPI) Cluster(context.Context) (admin.ClusterState, error) {
 		state.Etcd.Error = etcd.Err.Error()
 	}
 	for _, node := range m.self.Nodes() {
-		state.Nodes = append(state.Nodes, clusterNode(node))
+		row := clusterNode(node)
+		if !node.Stopped {
+			row.Differs = m.parts.Differing(node.Name)
+		}
+		state.Nodes = append(state.Nodes, row)
 	}
 	return state, nil
 }

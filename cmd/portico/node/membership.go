@@ -25,6 +25,7 @@ import (
 // membership is this node as one of a cluster. It is nil for a node without one. It is safe for concurrent use.
 type membership struct {
 	self    *cluster.Member
+	parts   *cluster.Parts
 	leader  *cluster.Leader // this node's part in the election of one
 	etcd    *etcdstore.Store
 	options sitestore.Options
@@ -63,7 +64,7 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 	if err != nil {
 		return nil, fmt.Errorf("cluster.etcd: %w", err)
 	}
-	if err := m.join(ctx, local, config.Cluster.Fence.IsSet(), taken); err != nil {
+	if err := m.join(ctx, local, config, taken); err != nil {
 		m.etcd.Close()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
@@ -71,7 +72,7 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 }
 
 // join registers this node. What the site has stored must be read after that.
-func (m *membership) join(ctx context.Context, local store.Store, fenced bool, taken func(error)) error {
+func (m *membership) join(ctx context.Context, local store.Store, config *configs.Config, taken func(error)) error {
 	s := sitestore.New(m.etcd, m.options, time.Now)
 	m.store = s.Store()
 	m.leader = cluster.NewLeader(m.etcd, m.etcd, m.options.Name, m.log.reporter("election of a leader"))
@@ -79,8 +80,12 @@ func (m *membership) join(ctx context.Context, local store.Store, fenced bool, t
 	if err == nil {
 		m.self, err = cluster.Join(ctx, m.etcd, cluster.Node{Name: m.options.Name, Machine: machine,
 			Address: m.options.Advertise, Version: release.Version()},
-			cluster.Options{Leases: m.etcd, Fenced: fenced, KeepAs: m.etcd.KeepAs,
+			cluster.Options{Leases: m.etcd, Fenced: config.Cluster.Fence.IsSet(), KeepAs: m.etcd.KeepAs,
 				Failed: m.log.reporter("registration of this node"), Taken: taken})
+	}
+	if err == nil {
+		m.parts, err = cluster.NewParts(ctx, m.store, m.options.Name, m.digests(config),
+			m.log.reporter("configuration of other nodes"))
 	}
 	return err
 }
@@ -121,11 +126,15 @@ func (m *membership) follows() error {
 	return m.etcd.State().Err
 }
 
-// keep keeps this node registered and present, until ctx ends.
+// keep keeps this node registered and present, and tells the others of its configuration, until ctx ends.
 func (m *membership) keep(ctx context.Context) {
-	if m != nil {
-		m.self.Run(ctx)
+	if m == nil {
+		return
 	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { m.parts.Run(ctx) })
+	m.self.Run(ctx)
 }
 
 // way is the way to another node at an address.

@@ -99,6 +99,28 @@ func TestClusterMoves(t *testing.T) {
 	}
 }
 
+// A node whose databases are not those of the others is named, until they are.
+func TestClusterDiffers(t *testing.T) {
+	testkit.NoLeaks(t)
+	c := startCluster(t, 2)
+	here, there := c.nodes[0], c.nodes[1]
+	here.asks(t, cli.StatusFine, "cluster", "status")
+	there.site.replace(t, "[mbx1, mbx2]}}", "[mbx2, mbx1]}}")
+	reload(t, there, true)
+	testkit.Eventually(t, "it is seen", func() bool { return here.cluster.alike() != nil })
+	if got := here.asks(t, cli.StatusBad, "cluster", "status"); !strings.Contains(got,
+		"node mx2 has another configuration than mx1 in: databases (") {
+		t.Error(got)
+	}
+	if status, body := here.get(t, "/readyz"); status != http.StatusOK || !strings.Contains(body, "databases of mx2") {
+		t.Errorf("/readyz: %d %s", status, body)
+	}
+	here.asks(t, cli.StatusFine, "database", "move", "db1", "mbx2")
+	there.site.replace(t, "[mbx2, mbx1]}}", "[mbx1, mbx2]}}")
+	reload(t, there, true)
+	testkit.Eventually(t, "it is over", func() bool { return here.cluster.alike() == nil })
+}
+
 // A node that is gone without a word stops moves that an operator orders, until it is removed or back. Lists are over
 // all nodes that are registered.
 func TestNodesOfACluster(t *testing.T) {
@@ -114,7 +136,7 @@ func TestNodesOfACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, value := range map[string]string{"~acks/mx3": `{"boot":"0"}`, "health/seen/mx3": "{}",
-		"heavy/mx3": ""} {
+		"heavy/mx3": "", "parts/mx3": "{}"} {
 		if _, err := here.cluster.store.CompareAndSet(t.Context(), key, 0, []byte(value)); err != nil {
 			t.Fatal(err)
 		}

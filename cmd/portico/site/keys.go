@@ -29,4 +29,4 @@ const laddersKey = "health/recovery/ladders/"
 
 // byNode are the beginnings of keys that end with the name of a node, which tells the others something there while it
 // runs.
-var byNode = []string{"health/seen/", "heavy/"}
+var byNode = []string{"health/seen/", "heavy/", "parts/"}

@@ -112,7 +112,7 @@ func TestThereAndBack(t *testing.T) {
 	ownLadder, othersLadder := laddersKey+"mx1:a", laddersKey+"mx2:a"
 	write(t, mx2.Store(), map[string]string{"active/db1": "mbx1", "settings": "", "blocked/mbx2": "ann",
 		ownLadder: "1", othersLadder: "2"})
-	const told = "heavy/mx1 heavy/mx2 health/seen/mx1 health/seen/mx2"
+	const told = "heavy/mx1 heavy/mx2 health/seen/mx1 health/seen/mx2 parts/mx1 parts/mx2"
 	for _, key := range strings.Fields(told) {
 		write(t, etcd, map[string]string{key: "1"})
 	}
