@@ -55,8 +55,8 @@ type Member struct {
 // Join registers this process by self's name, which no other process may use at the same time but the one before on
 // the same machine. Another machine gets the name once the one before has ended properly or was removed. Nobody may be
 // let in before that, and what nodes agree on must be read after it. The process that had the name before must have
-// ended, or hand over to this one. If the store is away, a registration of the same machine that has not ended stands,
-// unless this node may have been fenced: whatever that process had agreed to is known here.
+// ended, or hand over to this one. If the store is away or full, a registration of the same machine that has not ended
+// stands, unless this node may have been fenced: whatever that process had agreed to is known here.
 func Join(ctx context.Context, s store.Store, self Node, o Options) (*Member, error) {
 	if err := checkName(self.Name); err != nil {
 		return nil, err
@@ -95,11 +95,11 @@ func (m *Member) join(ctx context.Context) error {
 		return err
 	}
 	err = m.register(ctx, m.newBoot())
-	if !errors.Is(err, store.ErrAway) {
+	if !errors.Is(err, store.ErrAway) && !errors.Is(err, store.ErrFull) {
 		return err
 	}
 	if why := m.outdated(before); why != "" {
-		return fmt.Errorf("%w; this node cannot start without it, because %s", err, why)
+		return fmt.Errorf("%w; this node cannot start without that, because %s", err, why)
 	}
 	m.opt.Failed(fmt.Errorf("%w; the registration of the process before stands", err))
 	m.mu.Lock()

@@ -39,12 +39,13 @@ func (l leases) Hold(ctx context.Context, key string, revision uint64, value []b
 	return lost, nil
 }
 
-// away is a store that takes no changes.
-type away struct{ store.Store }
-
-func (away) CompareAndSet(context.Context, string, uint64, []byte) (uint64, error) {
-	return 0, store.ErrAway
+// away is a store that takes no changes, because of why.
+type away struct {
+	store.Store
+	why error
 }
+
+func (s away) CompareAndSet(context.Context, string, uint64, []byte) (uint64, error) { return 0, s.why }
 
 // late is a store whose registrations change long before one hears of it.
 type late struct{ store.Store }
@@ -324,8 +325,8 @@ func TestCopiedMachine(t *testing.T) {
 	})
 }
 
-// A node that starts while the store is away goes on as registered, unless it had ended, was another machine, or may
-// have been fenced.
+// A node that starts while the store is away, or full, goes on as registered, unless it had ended, was another machine,
+// or may have been fenced.
 func TestJoinsWhileAway(t *testing.T) {
 	for stored, refused := range map[string]string{
 		`{"boot":"1","machine":"a"}`:                "",
@@ -338,16 +339,18 @@ func TestJoinsWhileAway(t *testing.T) {
 		if _, err := s.CompareAndSet(t.Context(), nodesKey+"mx1", 0, []byte(stored)); err != nil {
 			t.Fatal(err)
 		}
-		join := func(fenced bool, refused string) {
+		join := func(why error, fenced bool, refused string) {
 			t.Helper()
-			m, err := Join(t.Context(), away{s}, Node{Name: "mx1", Machine: "a"}, Options{Fenced: fenced})
+			m, err := Join(t.Context(), away{s, why}, Node{Name: "mx1", Machine: "a"}, Options{Fenced: fenced})
 			if refused == "" && (err != nil || m.Boot() != "1") ||
 				refused != "" && (err == nil || !strings.Contains(err.Error(), refused)) {
-				t.Errorf("%s, may be fenced: %t: %v", stored, fenced, err)
+				t.Errorf("%s, %v, may be fenced: %t: %v", stored, why, fenced, err)
 			}
 		}
-		join(false, refused)
-		join(true, cmp.Or(refused, "with cluster.fence"))
+		for _, why := range []error{store.ErrAway, store.ErrFull} {
+			join(why, false, refused)
+			join(why, true, cmp.Or(refused, "with cluster.fence"))
+		}
 		s.Close()
 	}
 }

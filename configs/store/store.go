@@ -76,7 +76,9 @@ var (
 	ErrConflict = errors.New("store: the entry has changed since it was read")
 	ErrLost     = errors.New("store: another entry, on which the change depends, has changed")
 	// ErrAway comes from a store that is elsewhere and cannot be reached. A change may have been made all the same.
-	ErrAway    = errors.New("the store cannot be reached")
+	ErrAway = errors.New("the store cannot be reached")
+	// ErrFull comes from a store that can be read and takes no change. The change was not made.
+	ErrFull    = errors.New("the store takes no change")
 	ErrClosed  = errors.New("store: closed")
 	ErrInvalid = errors.New("store: key or value out of bounds")
 	ErrLocked  = errors.New("another Portico is running with this data_dir")

@@ -59,11 +59,11 @@ func (c clusterAPI) Cluster(context.Context) (admin.ClusterState, error) {
 		return state, nil
 	}
 	state.Leader = m.leader.Name()
-	etcd := m.etcd.State()
+	failing := m.follows()
 	state.Etcd = &admin.EtcdState{Endpoints: m.options.Etcd.Endpoints, Prefix: m.options.Etcd.Prefix,
-		Follows: etcd.Err == nil, Since: etcd.Since}
-	if etcd.Err != nil {
-		state.Etcd.Error = etcd.Err.Error()
+		Follows: failing == nil, Since: m.etcd.State().Since}
+	if failing != nil {
+		state.Etcd.Error = failing.Error()
 	}
 	for _, node := range m.self.Nodes() {
 		row := clusterNode(node)
@@ -99,7 +99,7 @@ func (c clusterAPI) RemoveNode(ctx context.Context, name string, r admin.RemoveN
 	if at < 0 {
 		return was, admin.NoSuch("node", name, nodeNames(all))
 	}
-	if err := m.follows(); err != nil { // who is present is not known either
+	if err := m.etcd.State().Err; err != nil { // who is present is not known either
 		return was, err
 	}
 	node := all[at].Node

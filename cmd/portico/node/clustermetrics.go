@@ -59,7 +59,7 @@ func (m *membership) moved(err error) {
 	case m == nil:
 	case errors.Is(err, backend.ErrAbsent):
 		m.metrics.refused.WithLabelValues(refusedAbsent).Inc()
-	case errors.Is(err, store.ErrAway), errors.Is(err, etcdstore.ErrRestored):
+	case errors.Is(err, store.ErrAway), errors.Is(err, store.ErrFull), errors.Is(err, etcdstore.ErrRestored):
 		m.metrics.refused.WithLabelValues(refusedEtcd).Inc()
 	}
 }
@@ -68,7 +68,7 @@ var (
 	clusterNodesDesc = prometheus.NewDesc("portico_cluster_nodes",
 		"Registered nodes of the site, as this one sees them.", []string{"state"}, nil)
 	clusterStoreDesc = prometheus.NewDesc("portico_cluster_store_up",
-		"Whether this node follows what the site keeps in etcd: 1 or 0.", nil, nil)
+		"Whether this node follows what the site keeps in etcd, and can change it: 1 or 0.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -88,7 +88,7 @@ func (m *membership) Collect(out chan<- prometheus.Metric) {
 	for state, n := range counts {
 		out <- prometheus.MustNewConstMetric(clusterNodesDesc, prometheus.GaugeValue, float64(n), state)
 	}
-	out <- prometheus.MustNewConstMetric(clusterStoreDesc, prometheus.GaugeValue, oneIf(m.etcd.State().Err == nil))
+	out <- prometheus.MustNewConstMetric(clusterStoreDesc, prometheus.GaugeValue, oneIf(m.follows() == nil))
 	m.metrics.etcd.Collect(out)
 	m.metrics.refused.Collect(out)
 }

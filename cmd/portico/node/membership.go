@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -93,6 +94,8 @@ func (m *membership) join(ctx context.Context, local store.Store, config *config
 // tell logs how the site's store stands to etcd.
 func (m *membership) tell(state etcdstore.State) {
 	switch {
+	case state.Err == nil && state.Full != nil:
+		m.log.Error().Err(state.Full).Msg("etcd is full: users are served as before, and nothing can move or change")
 	case state.Err == nil:
 		m.log.Warn().Msg("etcd answers again: what the site agrees on is followed")
 	case errors.Is(state.Err, etcdstore.ErrRestored):
@@ -118,12 +121,13 @@ func (m *membership) members() *move.Members {
 	return move.NewMembers(m.store, m.self)
 }
 
-// follows says why what the site agrees on is not followed, or nil.
+// follows says why what the site agrees on is not followed or cannot change, or nil.
 func (m *membership) follows() error {
 	if m == nil {
 		return nil
 	}
-	return m.etcd.State().Err
+	is := m.etcd.State()
+	return cmp.Or(is.Err, is.Full)
 }
 
 // keep keeps this node registered and present, and tells the others of its configuration, until ctx ends.

@@ -46,9 +46,25 @@ func (s *Store) usable() error { return s.State().Err }
 func (s *Store) note(err error) {
 	s.calling.Lock()
 	defer s.calling.Unlock()
-	now := State{err, time.Now()}
 	s.mu.Lock()
+	now := State{err, s.state.Full, time.Now()}
 	same := (err == nil) == (s.state.Err == nil) && errors.Is(err, ErrRestored) == errors.Is(s.state.Err, ErrRestored)
+	if !same {
+		s.state = now
+	}
+	s.mu.Unlock()
+	if !same {
+		s.opt.Changed(now)
+	}
+}
+
+// takes records whether etcd takes changes.
+func (s *Store) takes(err error) {
+	s.calling.Lock()
+	defer s.calling.Unlock()
+	s.mu.Lock()
+	now := State{s.state.Err, err, time.Now()}
+	same := (err == nil) == (s.state.Full == nil)
 	if !same {
 		s.state = now
 	}
@@ -236,7 +252,19 @@ func (s *Store) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.State().Full != nil {
+		s.tryWrite(ctx, client)
+	}
 	return s.known(answer.Header, before)
+}
+
+// tryWrite finds out whether etcd takes changes again. It asks for one under a condition that no key meets.
+func (s *Store) tryWrite(ctx context.Context, client *clientv3.Client) {
+	key := s.prefix + "never"
+	_, err := client.Txn(ctx).If(clientv3.Compare(clientv3.Version(key), "<", 0)).Then(clientv3.OpPut(key, "")).Commit()
+	if err == nil {
+		s.takes(nil)
+	}
 }
 
 // load reads all entries, and takes in how they differ from what is known.

@@ -60,11 +60,16 @@ const dialTime = 5 * time.Second
 // State is how a store stands to etcd.
 type State struct {
 	Err   error     // why it cannot follow etcd; nil if it does
+	Full  error     // why etcd takes no change, though it answers; nil if it has taken the last one
 	Since time.Time // when that began
 }
 
 // errAway means that etcd does not answer, or has no leader.
 var errAway = fmt.Errorf("etcd does not answer: %w", store.ErrAway)
+
+// errFull means that etcd has reached its quota of space.
+var errFull = fmt.Errorf("%w: etcd has reached its quota: compact and defragment it, or raise the quota, and then run "+
+	"etcdctl alarm disarm", store.ErrFull)
 
 // ErrRestored means that etcd has not all that it had before: it was restored from a backup, or is another etcd.
 // Nothing is followed or written until it is the old one again, or Portico has been told to start afresh.
@@ -280,6 +285,7 @@ func (w writer) change(ctx context.Context, key string, revision uint64, op clie
 		}
 		return 0, fmt.Errorf("%w: %q is at revision %d, not %d", store.ErrConflict, key, at, revision)
 	}
+	s.takes(nil)
 	made := uint64(result.Header.Revision)
 	if isAside(key) {
 		return made, nil
@@ -313,6 +319,9 @@ func (s *Store) why(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		s.takes(errFull)
+		return errFull
 	case errors.As(err, &known) && !slices.Contains(unfinished, known.Code()):
 		return fmt.Errorf("etcd: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -186,7 +187,7 @@ func add(t *testing.T, s store.Store, made, unknown *atomic.Int64) {
 
 // Of what etcd has not finished in its own time nobody knows whether it is made. What it refuses is not made.
 func TestUnfinished(t *testing.T) {
-	s := new(Store)
+	s := &Store{opt: Options{Changed: func(State) {}}}
 	for _, err := range []error{rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail,
 		rpctypes.ErrTimeoutDueToConnectionLost, rpctypes.ErrLeaderChanged, rpctypes.ErrNoLeader, rpctypes.ErrStopped,
 		rpctypes.ErrUnhealthy, context.DeadlineExceeded, io.ErrUnexpectedEOF} {
@@ -199,6 +200,34 @@ func TestUnfinished(t *testing.T) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}
+}
+
+// An etcd that is full can be read, and that it takes no change is noticed, until it does again.
+func TestFull(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, endpoints := startEtcd(t, 1)
+	s, other := node(t, endpoints), node(t, endpoints)
+	a := set(t, s, "a", 0, "1")
+	alarm := &etcdserverpb.AlarmRequest{Action: etcdserverpb.AlarmRequest_ACTIVATE,
+		Alarm: etcdserverpb.AlarmType_NOSPACE}
+	maintenance := etcdserverpb.NewMaintenanceClient(s.client.ActiveConnection())
+	_, err := maintenance.Alarm(t.Context(), alarm)
+	wantErr(t, err, nil)
+	_, err = s.CompareAndSet(t.Context(), "a", a, []byte("2"))
+	wantErr(t, err, store.ErrFull)
+	_, err = other.Hold(t.Context(), "present/mx1", 0, nil, time.Second)
+	wantErr(t, err, store.ErrFull)
+	for _, s := range []*Store{s, other} {
+		if is := s.State(); is.Err != nil || !errors.Is(is.Full, store.ErrFull) {
+			t.Errorf("%+v", is)
+		}
+		testkit.Eventually(t, "it is read", func() bool { return has(s, "a", "1") })
+	}
+	alarm.Action = etcdserverpb.AlarmRequest_DEACTIVATE
+	_, err = maintenance.Alarm(t.Context(), alarm)
+	wantErr(t, err, nil)
+	testkit.Eventually(t, "it takes changes", func() bool { return s.State().Full == nil && other.State().Full == nil })
+	set(t, s, "a", a, "2")
 }
 
 // While etcd is away, what was known last is there, and changes are refused. Then everything is followed, also what has
