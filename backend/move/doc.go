@@ -7,8 +7,8 @@
 //
 //  1. Begin takes the thing's turn in this process.
 //  2. Close stores that the thing closes. Each member that sees this holds its sign-ins, ends its sessions, and
-//     acknowledges the record's revision. A member has one entry for all that it acknowledges, and only who moves
-//     something follows these entries: of 200 members, each would hear of 200 acknowledgements otherwise.
+//     acknowledges the record's revision. A member has one entry for all that it acknowledges, and only a member
+//     that moves something follows these entries. Otherwise each of 200 members would hear of 200 acknowledgements.
 //  3. Agree reads which members are registered, and waits for the acknowledgement of each.
 //  4. Suspend stores between which places the thing is, if a hook is to switch its storage. Members go on holding its
 //     sign-ins while the hook is at work. If the move ends here, or its mover is gone, they refuse them until somebody

@@ -37,7 +37,7 @@ of a user are on the same side, on all nodes. Sessions of users who change sides
 end; their mail programs connect again. Nobody else notices.
 
 If the server does not answer, its users are served by the other copies. A
-database has one canary at most.
+database has one canary at most. Without --for, it runs until it is stopped.
 ` + aboutStopIf,
 		Example: "  portico canary start v24 --database db1 --server mbx9 --percent 1 --for 24h \\\n" +
 			"      --stop-if errors=2x,refusals=2x,p95=2x",
@@ -45,9 +45,9 @@ database has one canary at most.
 	}
 	api := apiFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.Database, "database", "", "whose users")
-	flags.StringVar(&o.Server, "server", "", "where they are sent")
-	flags.Float64Var(&o.Percent, "percent", 0, "how many of them, in steps of 0.01")
+	flags.StringVar(&o.Database, "database", "", "the database whose users are divided")
+	flags.StringVar(&o.Server, "server", "", "the mailbox server that the canary's users are sent to")
+	flags.Float64Var(&o.Percent, "percent", 0, "how many of the database's users, in steps of 0.01")
 	flags.StringVar(&file, "users", "", "`file` with users who are sent there in any case, one in each line")
 	length := timeFlag(cmd, "for", 0, "stop by itself after this time")
 	flags.StringVar(&o.StopIf, "stop-if", "", "`limits` at which health stops the canary, such as errors=2x,p95=2x")
@@ -91,16 +91,16 @@ func usersIn(file string) (users []string, err error) {
 const aboutStopIf = `
 With --stop-if, ImapCanaryMonitor compares both sides, by the figures of canary
 status of all nodes. It is Unhealthy if the canary exceeds a limit for about two
-minutes; recovery then stops the canary and tells people. Each limit is a
+minutes; recovery then stops the canary and sends a notice. Each limit is a
 multiple of the other side's figure:
 
   errors      the share of a command's answers that are NO or BAD
   refusals    the share of sign-ins that are refused
   p50 p95 p99 the server times of a command
 
-A command, or the sign-ins, count from 500 on each side. A share also has to be
-above its limit by more than chance explains, with ten errors at least, and a
-server time by 5 ms.`
+A command is compared if both sides have 500 answers, and sign-ins if both sides
+have 500. A share needs at least ten errors, and must exceed its limit by more
+than chance explains. A server time must exceed its limit by 5 ms.`
 
 func newCanarySet() *cobra.Command {
 	cmd := &cobra.Command{
@@ -176,7 +176,8 @@ start of the canary, at most of the last hour, and of all users of these servers
 "too few" means less than ` + strconv.Itoa(admin.CanaryEnough) + ` answers. -o wide also shows sessions, and the limits
 of --stop-if.
 
-Exit status: 0 there are canaries, 1 there is none, 2 not known, or none of that name.` + aboutSite,
+Exit status: 0 there are canaries, 1 there is none, 2 the command failed, or no
+canary has that name.` + aboutSite,
 		Args: cobra.MaximumNArgs(1),
 	}
 	api := siteFlags(cmd)

@@ -25,8 +25,9 @@ func newCluster() *cobra.Command {
 users, blocks, settings, overrides, rules of the protocol log. The key
 cluster.etcd of the configuration says where etcd is. A node begins the site,
 and the others join it. It does not matter which node gets a command that
-changes these: the change is in force on all. component, service, config,
-listeners and a node's own maintenance are about the node that you ask.`,
+changes these: the change is in force on all. The commands component, service,
+config and listeners, and a node's own maintenance, are about the node that you
+ask.`,
 	}, newClusterInit(), newClusterJoin(), newClusterLeave(), newClusterStatus())
 }
 
@@ -98,8 +99,9 @@ the site's, leave changes nothing and lists them. With --discard, the site's
 replace them. If leave is interrupted, run it again.
 
 If etcd is lost for good, --without-etcd takes what this node knew of it last.
-That may be older than what other nodes know. Let one node leave like this, and
-begin a new site with it.
+That may be older than what other nodes know. Stop all nodes, let one leave like
+this, and begin a new site with it. Then the others leave in the same way, and
+join the new site with portico cluster join --discard.
 
 Exit status: 0 this node is in no site, 1 entries differ, 2 the command failed.`,
 		Args: cobra.NoArgs,

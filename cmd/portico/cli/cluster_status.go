@@ -93,8 +93,9 @@ func newNodeList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the registered nodes of the site",
-		Long: `List lists the nodes of the site as this node sees them: present, absent, or
-stopped, which have ended properly.`,
+		Long: `List lists the nodes of the site as this node sees them. A present node runs and
+follows etcd. An absent node has not been heard of for ten seconds, and may still
+serve users. A stopped node has ended properly, and serves nobody.`,
 		Args: cobra.NoArgs,
 	}
 	api := apiFlags(cmd)
@@ -116,8 +117,8 @@ func newNodeRemove() *cobra.Command {
 without a word may still serve users: only --dead removes it, and only if it is
 absent. Use --dead when you know that Portico does not run there, as when the
 machine is off. If that is wrong, and its clients still reach it, users can be on
-two copies of a database. The command asks for the node's name then. If the node
-has registered again by the time of the answer, it stays.
+two copies of a database. So the command asks you to type the node's name. If the
+node has registered again before you answer, it is not removed.
 
 A removed node registers again when Portico starts there, or when it is back. It
 ends the sessions of databases and users that have moved meanwhile. To take a

@@ -22,8 +22,9 @@ import (
 const aboutSite = `
 
 If there are other nodes, of the cluster or under nodes in the configuration, the
-command asks all of them side by side. If one does not answer within 2 seconds, the results of the others are shown,
-standard error names it, and the exit status is 1.`
+command asks all of them side by side. If one does not answer within 2 seconds,
+the results of the others are shown, standard error names it, and the exit status
+is 1.`
 
 // siteFlags is apiFlags for a command about the whole site.
 func siteFlags(cmd *cobra.Command, forms ...table.Form) *apiCommand {
