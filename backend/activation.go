@@ -144,9 +144,9 @@ func (m *ActiveManager) moves(name, server string) bool {
 		(d.active != server || len(d.suspended) > 0)
 }
 
-// settled waits until no move of a database is in progress, and returns its copies.
-func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, error) {
-	if err := m.records.Settled(ctx, name); err != nil {
+// idle waits until no move of a database is in progress, and returns its copies.
+func (m *ActiveManager) idle(ctx context.Context, name string) ([]CopyState, error) {
+	if err := m.records.Idle(ctx, name); err != nil {
 		return nil, fmt.Errorf("wait for another move of the database: %w", err)
 	}
 	m.mu.Lock()

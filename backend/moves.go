@@ -103,7 +103,7 @@ func (t *Tier) moveEach(
 		results = t.moveChosen(ctx, o, checked, copies, choose, results)
 	}
 	for _, name := range moving {
-		copies, err := t.active.settled(ctx, name)
+		copies, err := t.active.idle(ctx, name)
 		if err != nil {
 			at, _ := t.active.Active(name)
 			results = append(results, MoveResult{Database: name, From: at, Err: err})

@@ -4,7 +4,7 @@
 //	member.go      this node as one of them: it registers, and stays registered
 //	presence.go    who is present, and since when
 //	parts.go       in what the configuration of another node differs
-//	leader.go      which of them does what one node has to do for all
+//	election.go    which of them does what one node has to do for all
 //
 // A node that may let users in is registered: it registers before it lets the first one in, and stays registered until
 // it has ended properly or an operator removes it. What must be safe depends on that alone. A node is present if it has

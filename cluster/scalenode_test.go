@@ -14,7 +14,7 @@ import (
 	"portico/backend"
 	"portico/backend/move"
 	"portico/cluster"
-	"portico/cluster/heavy"
+	"portico/cluster/counts"
 	"portico/cmd/portico/site"
 	"portico/configs/store/etcdstore"
 	"portico/health"
@@ -87,17 +87,17 @@ func (n *scaleNode) run(ctx context.Context, failed func(error)) error {
 	}}
 	if !n.site.moves {
 		pauses := backend.NewPauses(n.etcd, queues, failed)
-		leader := cluster.NewLeader(n.etcd, patient{n.etcd}, n.name, failed)
+		leader := cluster.NewElection(n.etcd, patient{n.etcd}, n.name, failed)
 		seen, err := n.share(ctx, failed)
 		if err != nil {
 			return err
 		}
-		counts, err := heavy.New(heavy.Options{Store: n.etcd, Name: n.name, Present: n.member.Present, Kinds: n.kinds(),
-			Random: rand.Reader, Failed: failed})
+		exchange, err := counts.New(counts.Options{Store: n.etcd, Name: n.name, Present: n.member.Present,
+			Kinds: n.kinds(), Random: rand.Reader, Failed: failed})
 		if err != nil {
 			return err
 		}
-		all = append(all, pauses.Run, leader.Run, seen.Run, counts.Run)
+		all = append(all, pauses.Run, leader.Run, seen.Run, exchange.Run)
 	}
 	for _, run := range all {
 		n.running.Go(func() { run(ctx) })
@@ -151,20 +151,20 @@ func (n *scaleNode) share(ctx context.Context, failed func(error)) (*witness.Wit
 
 // kinds are what a Portico counts together with others: connections, failed sign-ins, three kinds of guesses, and
 // buckets of guesses that were cleared.
-func (n *scaleNode) kinds() []heavy.Kind {
-	add := func([]heavy.Change) {}
-	guesses := func() heavy.Kind { return heavy.Kind{Events: true, Own: n.guesses(), Add: add} }
-	return []heavy.Kind{{Own: func() []heavy.Count { return append(n.counts(), n.users()...) }, Add: add},
+func (n *scaleNode) kinds() []counts.Kind {
+	add := func([]counts.Change) {}
+	guesses := func() counts.Kind { return counts.Kind{Events: true, Own: n.guesses(), Add: add} }
+	return []counts.Kind{{Own: func() []counts.Count { return append(n.counts(), n.users()...) }, Add: add},
 		{Own: n.counts, Add: add}, guesses(), guesses(), guesses(),
-		{Events: true, Own: func() []heavy.Count { return nil }, Add: add}}
+		{Events: true, Own: func() []counts.Count { return nil }, Add: add}}
 }
 
 // counts are as many counts as each node is to have, other ones each time.
-func (n *scaleNode) counts() (all []heavy.Count) {
+func (n *scaleNode) counts() (all []counts.Count) {
 	for i := range n.site.counts.Load() {
 		var random [1]byte
 		rand.Read(random[:])
-		all = append(all, heavy.Count{Key: uint64(i), N: 4 + uint32(random[0])})
+		all = append(all, counts.Count{Key: uint64(i), N: 4 + uint32(random[0])})
 	}
 	return all
 }
@@ -178,24 +178,24 @@ const (
 )
 
 // users are those whose connections are open now.
-func (n *scaleNode) users() (all []heavy.Count) {
+func (n *scaleNode) users() (all []counts.Count) {
 	rate := n.site.signIns.Load() * (wrongSignIns - 1) / wrongSignIns
 	now := time.Now().Unix()
 	for second := max(n.site.signInsSince.Load(), now-int64(userTime.Seconds())); second < now; second++ {
 		for i := range rate / userConnections {
-			all = append(all, heavy.Count{Key: n.key(second, i), N: userConnections})
+			all = append(all, counts.Count{Key: n.key(second, i), N: userConnections})
 		}
 	}
 	return all
 }
 
 // guesses returns a function that returns the wrong sign-ins since its last call.
-func (n *scaleNode) guesses() func() []heavy.Count {
+func (n *scaleNode) guesses() func() []counts.Count {
 	last := time.Now()
-	return func() (all []heavy.Count) {
+	return func() (all []counts.Count) {
 		now := time.Now()
 		for i := range int64(now.Sub(last).Seconds() * float64(n.site.signIns.Load()) / wrongSignIns) {
-			all = append(all, heavy.Count{Key: n.key(now.Unix(), i), N: 1})
+			all = append(all, counts.Count{Key: n.key(now.Unix(), i), N: 1})
 		}
 		last = now
 		return all

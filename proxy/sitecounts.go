@@ -3,7 +3,7 @@ package proxy
 import (
 	"net/netip"
 
-	"portico/cluster/heavy"
+	"portico/cluster/counts"
 )
 
 // This file has what a server counts together with those of other nodes: connections of users, failed sign-ins, and
@@ -17,20 +17,20 @@ func (s *Server) joinSite(keys keyHash) {
 	s.guesses.site.empty()
 }
 
-// Counted returns what this server counts together with those of other nodes, for a heavy.Exchange. It needs
+// Counted returns what this server counts together with those of other nodes, for a counts.Exchange. It needs
 // Options.Seed.
-func (s *Server) Counted() []heavy.Kind {
-	kinds := []heavy.Kind{
+func (s *Server) Counted() []counts.Kind {
+	kinds := []counts.Kind{
 		{Own: s.admission.heavyUsers, Add: s.admission.addOthers},
 		{Own: s.heavyFailures, Add: s.authDelays.addOthers},
 	}
 	for of := range numBucketKinds {
-		kinds = append(kinds, heavy.Kind{Events: true,
-			Own: func() []heavy.Count { return s.guesses.news(of) },
-			Add: func(changes []heavy.Change) { s.guesses.spentElsewhere(of, changes, s.Settings().Guesses) }})
+		kinds = append(kinds, counts.Kind{Events: true,
+			Own: func() []counts.Count { return s.guesses.news(of) },
+			Add: func(changes []counts.Change) { s.guesses.spentElsewhere(of, changes, s.Settings().Guesses) }})
 	}
-	return append(kinds, heavy.Kind{Events: true,
-		Own: func() []heavy.Count { return s.guesses.news(clearedBuckets) }, Add: s.guesses.clearedElsewhere})
+	return append(kinds, counts.Kind{Events: true,
+		Own: func() []counts.Count { return s.guesses.news(clearedBuckets) }, Add: s.guesses.clearedElsewhere})
 }
 
 // siteUsers has the connections of users on other nodes. The admission guards it. The zero pointer is one node.
@@ -64,28 +64,28 @@ func (u *siteUsers) note(user string, number, limit int) {
 }
 
 // heavyUsers returns the connections of users that other nodes have to know.
-func (a *admission) heavyUsers() []heavy.Count {
+func (a *admission) heavyUsers() []counts.Count {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := make([]heavy.Count, 0, len(a.site.heavy))
+	all := make([]counts.Count, 0, len(a.site.heavy))
 	for user, from := range a.site.heavy {
 		n := a.users[user]
 		if n < from {
 			delete(a.site.heavy, user)
 			continue
 		}
-		all = append(all, heavy.Count{Key: a.site.keys.of(netip.Prefix{}, user), N: uint32(n)})
+		all = append(all, counts.Count{Key: a.site.keys.of(netip.Prefix{}, user), N: uint32(n)})
 	}
 	return all
 }
 
-func (a *admission) addOthers(changes []heavy.Change) {
+func (a *admission) addOthers(changes []counts.Change) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	addChanges(a.site.others, changes)
 }
 
-func addChanges(to map[uint64]int64, changes []heavy.Change) {
+func addChanges(to map[uint64]int64, changes []counts.Change) {
 	for _, c := range changes {
 		if to[c.Key] += c.By; to[c.Key] == 0 {
 			delete(to, c.Key)
@@ -118,12 +118,12 @@ func (f *siteFailures) note(key uint64, n int32) {
 }
 
 // heavyFailures returns the failures that other nodes have to know.
-func (s *Server) heavyFailures() []heavy.Count {
+func (s *Server) heavyFailures() []counts.Count {
 	forget := int64(s.Settings().AuthDelay.Forget.Seconds())
 	d := s.authDelays
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	all := make([]heavy.Count, 0, len(d.site.heavy))
+	all := make([]counts.Count, 0, len(d.site.heavy))
 	now := d.now().Unix()
 	for key := range d.site.heavy {
 		f := d.failed[key]
@@ -131,12 +131,12 @@ func (s *Server) heavyFailures() []heavy.Count {
 			delete(d.site.heavy, key)
 			continue
 		}
-		all = append(all, heavy.Count{Key: key, N: uint32(f.n)})
+		all = append(all, counts.Count{Key: key, N: uint32(f.n)})
 	}
 	return all
 }
 
-func (d *authDelays) addOthers(changes []heavy.Change) {
+func (d *authDelays) addOthers(changes []counts.Change) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	addChanges(d.site.others, changes)
@@ -178,12 +178,12 @@ func (g *guessLimiter) spend(all []tokenDraw) {
 }
 
 // news returns the guesses of a kind that were spent since the last call, or the buckets that were cleared.
-func (g *guessLimiter) news(of bucketKind) []heavy.Count {
+func (g *guessLimiter) news(of bucketKind) []counts.Count {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all := make([]heavy.Count, 0, len(g.site.untold[of]))
+	all := make([]counts.Count, 0, len(g.site.untold[of]))
 	for key, n := range g.site.untold[of] {
-		all = append(all, heavy.Count{Key: key, N: n})
+		all = append(all, counts.Count{Key: key, N: n})
 	}
 	g.site.untold[of] = make(map[uint64]uint32)
 	return all
@@ -191,7 +191,7 @@ func (g *guessLimiter) news(of bucketKind) []heavy.Count {
 
 // spentElsewhere takes the tokens of guesses on other nodes. A bucket may owe tokens then, which come back before
 // anybody gets one: so all nodes together verify no more guesses for long than one would.
-func (g *guessLimiter) spentElsewhere(of bucketKind, changes []heavy.Change, o GuessOptions) {
+func (g *guessLimiter) spentElsewhere(of bucketKind, changes []counts.Change, o GuessOptions) {
 	r := o.rate(of)
 	if r.burst == 0 {
 		return
@@ -210,7 +210,7 @@ func (g *guessLimiter) spentElsewhere(of bucketKind, changes []heavy.Change, o G
 const mostOwed = 60
 
 // clearedElsewhere fills buckets that an operator has filled at another node.
-func (g *guessLimiter) clearedElsewhere(changes []heavy.Change) {
+func (g *guessLimiter) clearedElsewhere(changes []counts.Change) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, c := range changes {

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"portico/cluster/heavy"
+	"portico/cluster/counts"
 	"portico/configs/store"
 	"portico/sleep"
 )
@@ -21,7 +21,7 @@ import (
 func siteNodes(t *testing.T, number int) []*Server {
 	t.Helper()
 	shared := store.Memory()
-	seed, err := heavy.Seed(t.Context(), shared, rand.Reader)
+	seed, err := counts.Seed(t.Context(), shared, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func siteNodes(t *testing.T, number int) []*Server {
 		s.settings.Store(&Settings{Limits: Limits{ConnectionsPerUser: 16}, AuthDelay: authDelayDefaults,
 			Guesses: guessDefaults})
 		s.joinSite(keys)
-		exchange, err := heavy.New(heavy.Options{Store: shared, Name: name, Random: rand.Reader,
+		exchange, err := counts.New(counts.Options{Store: shared, Name: name, Random: rand.Reader,
 			Present: func() []string { return names }, Kinds: s.Counted(),
 			Failed: func(err error) { t.Error(err) }})
 		if err != nil {
@@ -56,7 +56,7 @@ func siteNodes(t *testing.T, number int) []*Server {
 
 // interval lets an interval pass.
 func interval() {
-	time.Sleep(heavy.Interval(3))
+	time.Sleep(counts.Interval(3))
 	synctest.Wait()
 }
 
@@ -191,7 +191,7 @@ func TestGuesserOnThreeNodes(t *testing.T) {
 					cancel()
 					time.Sleep(time.Minute)
 					perTen := 600 * rate.perSecond
-					known := (heavy.Interval(number) + time.Second).Seconds() // and verifying takes a moment
+					known := (counts.Interval(number) + time.Second).Seconds() // and verifying takes a moment
 					bound := rate.burst + perTen + float64(number-1)*(rate.burst+known*rate.perSecond)
 					t.Logf("%d nodes: %d guesses in 10 minutes (bound %.0f), %d and %d in the next", number, at[0],
 						bound, at[1]-at[0], at[2]-at[1])

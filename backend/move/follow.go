@@ -82,13 +82,13 @@ func (t *Table) differs(item store.Item[Record], th *thing) bool {
 		return false
 	}
 	if item.Value.Phase == Closing {
-		return !t.isSettled(item, th) || time.Since(th.since) >= t.abandon
+		return !t.hasAcknowledged(item, th) || time.Since(th.since) >= t.abandon
 	}
 	is, held, has := t.opt.State(item.Name)
 	if t.waits(item.Value) {
 		return has && !held
 	}
-	return t.unfinished(item.Value) || th.settled != 0 || held || has && !item.Value.Equal(is)
+	return t.unfinished(item.Value) || th.acknowledged != 0 || held || has && !item.Value.Equal(is)
 }
 
 // waits says whether people are held because a member is moving a thing: it closes, or another member that is present
@@ -102,9 +102,9 @@ func (t *Table) unfinished(r Record) bool {
 	return r.Phase == Suspended && r.Moving() && r.By == t.opt.Members.name()
 }
 
-// isSettled says whether this member has acknowledged a record that closes, as it is registered now.
-func (t *Table) isSettled(item store.Item[Record], th *thing) bool {
-	return t.opt.Members != nil && th.settled == item.Revision && th.boot == t.opt.Members.self.Boot()
+// hasAcknowledged says whether this member has acknowledged a record that closes, as it is registered now.
+func (t *Table) hasAcknowledged(item store.Item[Record], th *thing) bool {
+	return t.opt.Members != nil && th.acknowledged == item.Revision && th.boot == t.opt.Members.self.Boot()
 }
 
 // unknown says that nothing is stored of a thing, so that nothing is known of where it should be open.
@@ -144,7 +144,7 @@ func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m
 	if members == nil || item.Value.By == members.self.Name() { // by an earlier process, or by a move that has failed
 		return t.undo(ctx, item)
 	}
-	if t.isSettled(item, th) {
+	if t.hasAcknowledged(item, th) {
 		if time.Since(th.since) < t.abandon {
 			return nil
 		}
@@ -158,7 +158,7 @@ func (t *Table) close(ctx context.Context, item store.Item[Record], th *thing, m
 	if err != nil {
 		return fmt.Errorf("acknowledge that %s closes: %w", key, err)
 	}
-	t.note(func() { th.settled, th.boot, th.since = item.Revision, boot, time.Now() })
+	t.note(func() { th.acknowledged, th.boot, th.since = item.Revision, boot, time.Now() })
 	time.AfterFunc(t.abandon, func() { t.wake(item.Name) })
 	return nil
 }
@@ -178,7 +178,7 @@ func (t *Table) open(ctx context.Context, item store.Item[Record], th *thing, m 
 	is, held, has := t.opt.State(item.Name)
 	stays := r.Phase == Open && is.Phase == Open && r.At == is.At
 	switch {
-	case t.unknown(item) || has && !held && th.settled == 0 && r.Equal(is):
+	case t.unknown(item) || has && !held && th.acknowledged == 0 && r.Equal(is):
 		return // nothing is stored any more, or a move here was first
 	case has && !stays && !t.isEmpty(th, r):
 		m.Hold(item.Name, r)
@@ -189,7 +189,7 @@ func (t *Table) open(ctx context.Context, item store.Item[Record], th *thing, m 
 	if has {
 		m.Admit(item.Name, r)
 	}
-	t.note(func() { th.empty, th.settled = th.empty && r.Phase != Open, 0 })
+	t.note(func() { th.empty, th.acknowledged = th.empty && r.Phase != Open, 0 })
 	t.opt.Members.forget(t.prefix + item.Name)
 }
 

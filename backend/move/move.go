@@ -47,7 +47,7 @@ func (t *Table) Begin(ctx context.Context, name string) (*Move, error) {
 			t.give(th)
 			return nil, fmt.Errorf("%w: %w", ErrMeanwhile, store.ErrConflict)
 		}
-		t.note(func() { th.settled = 0 })
+		t.note(func() { th.acknowledged = 0 })
 		t.opt.Members.forget(t.prefix + name)
 		return &Move{t, th, item}, nil
 	}

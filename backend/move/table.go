@@ -56,11 +56,11 @@ type thing struct {
 	used int           // by how many goroutines, which have the turn or wait for it
 
 	// The holder of the turn alone changes these, with the table's mutex.
-	left    [2]string // Partial: At and To of the record whose people have left
-	empty   bool      // nobody is in, and nobody was let in since that was found
-	settled uint64    // the revision of the closing record that was acknowledged; 0 once that is over
-	boot    string    // of the registration by which it was
-	since   time.Time // when it was acknowledged
+	left         [2]string // Partial: At and To of the record whose people have left
+	empty        bool      // nobody is in, and nobody was let in since that was found
+	acknowledged uint64    // the revision of the closing record that was acknowledged; 0 once that is over
+	boot         string    // of the registration by which it was
+	since        time.Time // when it was acknowledged
 
 	following bool   // Run follows it just now
 	at        uint64 // the revision of the record that Run follows
@@ -183,7 +183,7 @@ func (t *Table) thing(name string) *thing {
 
 // forget drops a thing of which nothing has to be known. The caller holds mu.
 func (t *Table) forget(th *thing) {
-	if th.used == 0 && !th.following && !th.empty && th.settled == 0 {
+	if th.used == 0 && !th.following && !th.empty && th.acknowledged == 0 {
 		delete(t.things, th.name)
 	}
 }
@@ -218,8 +218,8 @@ func (t *Table) leave(th *thing) {
 	t.forget(th)
 }
 
-// Settled waits until no move of a thing is in progress in this process.
-func (t *Table) Settled(ctx context.Context, name string) error {
+// Idle waits until no move of a thing is in progress in this process.
+func (t *Table) Idle(ctx context.Context, name string) error {
 	th, err := t.take(ctx, name)
 	if err == nil {
 		t.give(th)

@@ -75,9 +75,9 @@ var bans = []struct{ from, to, why string }{
 	{"portico/cluster/seal", "github.com/...", "it sees secrets: the standard library has all that it needs"},
 	{"portico/cluster/seal", "go.etcd.io/etcd/...", "the same"},
 
-	{"portico/cluster/heavy", "portico/proxy/...", "it does not know what nodes count"},
-	{"portico/cluster/heavy", "github.com/...", "the same"},
-	{"portico/cluster/heavy", "go.etcd.io/etcd/...", "whichever store"},
+	{"portico/cluster/counts", "portico/proxy/...", "it does not know what nodes count"},
+	{"portico/cluster/counts", "github.com/...", "the same"},
+	{"portico/cluster/counts", "go.etcd.io/etcd/...", "whichever store"},
 	{"portico/cluster/keyring", "crypto/tls", "it does not know what the keys seal"},
 	{"portico/cluster/keyring", "github.com/...", "it sees secrets: the standard library has all that it needs"},
 	{"portico/cluster/keyring", "go.etcd.io/etcd/...", "whichever store"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"portico/cluster/counts"
 	"portico/configs"
 	"portico/protolog"
 	"portico/proxy"
@@ -33,6 +34,18 @@ type clientSide struct {
 func newClientSide(config *configuration, log *nodeLog, background *background) *clientSide {
 	return &clientSide{config: config, log: log, listeners: listeners{log: log.Logger,
 		group: &background.group, ended: background.fail}}
+}
+
+// countWith reads what the nodes of a site need to add up their counts, before start. If that cannot be read, this node
+// counts alone until its next start, as it does without a site.
+func (c *clientSide) countWith(ctx context.Context, site *membership) {
+	if site == nil {
+		return
+	}
+	var err error
+	if c.seed, err = counts.Seed(ctx, site.store, cryptorand.Reader); err != nil {
+		c.log.report("limits and penalties count on this node alone until its next start", err)
+	}
 }
 
 // openTLS makes the first key of session tickets, and the metrics of certificates.

@@ -44,6 +44,13 @@ func newMailboxState(ctx context.Context, site, local store.Store, members *move
 		outcomes:        backend.NewSigninOutcomes(time.Now), signinQueues: backend.NewSigninQueues(time.Now)}, nil
 }
 
+// pauseWith has pauses of mailbox servers hold at all nodes of a site.
+func (m *mailboxState) pauseWith(site *membership) {
+	if site != nil {
+		m.pauses = backend.NewPauses(site.store, m.signinQueues, site.log.reporter("pauses of mailbox servers"))
+	}
+}
+
 // activeOn returns the server with a database's active copy, "" if there is none.
 func (m *mailboxState) activeOn(database string) string {
 	server, _ := m.active.Active(database)

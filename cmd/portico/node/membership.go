@@ -25,15 +25,15 @@ import (
 
 // membership is this node as one of a cluster. It is nil for a node without one. It is safe for concurrent use.
 type membership struct {
-	self    *cluster.Member
-	parts   *cluster.Parts
-	leader  *cluster.Leader // this node's part in the election of one
-	etcd    *etcdstore.Store
-	options sitestore.Options
-	store   store.Store // of the site: etcd, with what is sealed opened
-	log     *nodeLog
-	trust   *tls.Config // of other nodes' admin.address
-	metrics clusterMetrics
+	self     *cluster.Member
+	parts    *cluster.Parts
+	election *cluster.Election // of the leader
+	etcd     *etcdstore.Store
+	options  sitestore.Options
+	store    store.Store // of the site: etcd, with what is sealed opened
+	log      *nodeLog
+	trust    *tls.Config // of other nodes' admin.address
+	metrics  clusterMetrics
 
 	mu    sync.Mutex
 	known map[string]way // by name; made when first needed
@@ -76,7 +76,7 @@ func joinSite(ctx context.Context, config *configs.Config, local store.Store, lo
 func (m *membership) join(ctx context.Context, local store.Store, config *configs.Config, taken func(error)) error {
 	s := sitestore.New(m.etcd, m.options, time.Now)
 	m.store = s.Store()
-	m.leader = cluster.NewLeader(m.etcd, m.etcd, m.options.Name, m.log.reporter("election of a leader"))
+	m.election = cluster.NewElection(m.etcd, m.etcd, m.options.Name, m.log.reporter("election of a leader"))
 	machine, err := s.Enter(ctx, local)
 	if err == nil {
 		m.self, err = cluster.Join(ctx, m.etcd, cluster.Node{Name: m.options.Name, Machine: machine,

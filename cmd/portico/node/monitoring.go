@@ -34,8 +34,8 @@ type monitoring struct {
 	config  *configuration
 	log     *nodeLog
 	store   *nodeStore
-	cluster *membership   // nil for a node alone
-	shared  *sharedHealth // nil for a node alone
+	cluster *membership // nil for a node alone
+	shared  *siteHealth // nil for a node alone
 	mailbox *mailboxState
 	clients *clientSide
 	// sessions count for the mailbox servers that serve them
@@ -56,7 +56,7 @@ func (m *monitoring) start(metrics prometheus.Registerer,
 	m.copies.active, m.copies.log = m.mailbox.active, m.log
 	m.engine = health.NewEngine(health.Options{Changed: m.monitorChanged, Saved: flapping, Save: save,
 		Failed: m.log.reporter("flapping of monitors")})
-	if m.shared, err = shareHealth(m.cluster, m.engine, m.copies.unreadable, m.plan, metrics); err != nil {
+	if m.shared, err = newSiteHealth(m.cluster, m.engine, m.copies.unreadable, m.plan, metrics); err != nil {
 		return fmt.Errorf("health of the site: %w", err)
 	}
 	m.copies.most = m.shared.unreadable

@@ -38,7 +38,6 @@ type service struct {
 	background *background   // goroutines, and the context that ends them
 	store      *nodeStore    // what is kept on disk; nil before start, as are those below that can fail to start
 	cluster    *membership   // this node as one of a site; nil for a node alone
-	shares     *sharing      // what nodes count and keep together; nil for a node alone
 	mailbox    *mailboxState // what is known of mailbox servers and databases
 	clients    *clientSide   // listeners, sign-in, relay
 	figures    *figures      // of the last hour
@@ -127,7 +126,7 @@ func (s *service) start() (err error) {
 	if err := s.generations.adopt(context.Background(), s.previous.earlier()); err != nil {
 		return err
 	}
-	if err := s.shares.start(s.background, s.metrics); err != nil {
+	if err := shareClients(s.cluster, s.clients, s.mailbox, s.background, s.metrics); err != nil {
 		return err
 	}
 	s.figures = newFigures(s.clients.server.Counts)
@@ -165,8 +164,8 @@ func (s *service) openStore() error {
 	s.store.stored = newStored(s.store.site, local)
 	s.mailbox, err = newMailboxState(ctx, s.store.site, local, s.cluster.members(), s.log.report)
 	if err == nil {
-		s.shares = newSharing(s.cluster, s.clients, s.mailbox)
-		s.shares.prepare(ctx)
+		s.mailbox.pauseWith(s.cluster)
+		s.clients.countWith(ctx, s.cluster)
 	}
 	return err
 }

@@ -15,10 +15,10 @@ const (
 	tryAgain   = 2 * time.Second  // after the store has failed
 )
 
-// Leader is a node's part in the election of one leader of the site. It decides which node does work that is enough
+// Election is a node's part in the election of one leader of the site. It decides which node does work that is enough
 // to do once. A node that was suspended takes itself for the leader until it notices, so nothing that must be safe may
-// depend on it. It is safe for concurrent use. A nil Leader is that of a Portico that is alone: it always leads.
-type Leader struct {
+// depend on it. It is safe for concurrent use. A nil Election is that of a Portico that is alone: it always leads.
+type Election struct {
 	store  store.Store
 	leases Leases
 	name   string
@@ -30,53 +30,53 @@ type Leader struct {
 	is    string // the leader's name
 }
 
-// NewLeader returns the part of the node with this name. It does not stand for election before Run. failed gets the
+// NewElection returns the part of the node with this name. It does not stand for election before Run. failed gets the
 // errors of the store.
-func NewLeader(s store.Store, leases Leases, name string, failed func(error)) *Leader {
-	return &Leader{store: s, leases: leases, name: name, asked: make(chan struct{}, 1), failed: failed}
+func NewElection(s store.Store, leases Leases, name string, failed func(error)) *Election {
+	return &Election{store: s, leases: leases, name: name, asked: make(chan struct{}, 1), failed: failed}
 }
 
 // Leads says whether this node is the leader, as far as it knows.
-func (l *Leader) Leads() bool {
-	if l == nil {
+func (e *Election) Leads() bool {
+	if e == nil {
 		return true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.leads
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.leads
 }
 
 // Name is the leader's name, "" if there is none at present.
-func (l *Leader) Name() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.is
+func (e *Election) Name() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.is
 }
 
 // Resign leaves the election to other nodes for a while. If none of them takes part, this node is the leader again
 // afterwards. It does not block.
-func (l *Leader) Resign() {
-	if l == nil {
+func (e *Election) Resign() {
+	if e == nil {
 		return
 	}
-	l.set(false)
+	e.set(false)
 	select {
-	case l.asked <- struct{}{}:
+	case e.asked <- struct{}{}:
 	default:
 	}
 }
 
-func (l *Leader) set(leads bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.leads = leads
+func (e *Election) set(leads bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.leads = leads
 }
 
 // Run stands for election until ctx ends or the store closes.
-func (l *Leader) Run(ctx context.Context) {
-	changes, err := l.store.Watch(ctx, leaderKey)
+func (e *Election) Run(ctx context.Context) {
+	changes, err := e.store.Watch(ctx, leaderKey)
 	if err != nil {
-		l.failed(err)
+		e.failed(err)
 		return
 	}
 	var lost <-chan struct{} // nil while the node does not lead
@@ -86,7 +86,7 @@ func (l *Leader) Run(ctx context.Context) {
 		if lost != nil {
 			<-lost
 		}
-		l.set(false)
+		e.set(false)
 	}()
 	var aside time.Time
 	timer := time.NewTimer(standAside)
@@ -99,36 +99,36 @@ func (l *Leader) Run(ctx context.Context) {
 			if !open {
 				return
 			}
-			l.follow(batch)
+			e.follow(batch)
 		case <-lost:
 			lost = nil
-			l.set(false)
-		case <-l.asked:
+			e.set(false)
+		case <-e.asked:
 			aside = time.Now().Add(standAside)
 			timer.Reset(standAside)
 			release()
 			continue
 		case <-timer.C:
 		}
-		if lost != nil || l.Name() != "" || time.Now().Before(aside) {
+		if lost != nil || e.Name() != "" || time.Now().Before(aside) {
 			continue
 		}
 		release()
-		if lost, release, err = l.stand(ctx); err == nil {
-			l.set(true)
+		if lost, release, err = e.stand(ctx); err == nil {
+			e.set(true)
 			continue
 		}
 		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrAway) && ctx.Err() == nil {
-			l.failed(err)
+			e.failed(err)
 		}
 		timer.Reset(tryAgain)
 	}
 }
 
 // stand makes this node the leader, unless there is one. release ends that.
-func (l *Leader) stand(ctx context.Context) (lost <-chan struct{}, release func(), err error) {
+func (e *Election) stand(ctx context.Context) (lost <-chan struct{}, release func(), err error) {
 	ctx, release = context.WithCancel(ctx)
-	lost, err = l.leases.Hold(ctx, leaderKey, 0, []byte(l.name), PresenceTime)
+	lost, err = e.leases.Hold(ctx, leaderKey, 0, []byte(e.name), PresenceTime)
 	if err != nil {
 		release()
 		return nil, release, err
@@ -137,12 +137,12 @@ func (l *Leader) stand(ctx context.Context) (lost <-chan struct{}, release func(
 }
 
 // follow takes in who leads.
-func (l *Leader) follow(batch []store.Change) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (e *Election) follow(batch []store.Change) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, c := range batch {
 		if c.Key == leaderKey {
-			l.is = string(c.Value)
+			e.is = string(c.Value)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package heavy_test
+package counts_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"portico/cluster/heavy"
+	"portico/cluster/counts"
 	"portico/configs/store"
 )
 
@@ -21,7 +21,7 @@ import (
 type node struct {
 	name string
 	stop context.CancelFunc
-	exch *heavy.Exchange
+	exch *counts.Exchange
 
 	mu     sync.Mutex
 	levels map[uint64]uint32
@@ -100,22 +100,25 @@ func (s *site) start(name string) *node {
 	s.t.Helper()
 	n := &node{name: name, levels: make(map[uint64]uint32), events: make(map[uint64]uint32),
 		others: [2]map[uint64]int64{make(map[uint64]int64), make(map[uint64]int64)}}
-	counts := func(of map[uint64]uint32) (all []heavy.Count) {
+	listed := func(of map[uint64]uint32) (all []counts.Count) {
 		for key, number := range of {
-			all = append(all, heavy.Count{Key: key, N: number})
+			all = append(all, counts.Count{Key: key, N: number})
 		}
 		return all
 	}
 	var err error
-	n.exch, err = heavy.New(heavy.Options{Store: s.store, Name: name, Present: s.nodes, Random: rand.Reader,
+	n.exch, err = counts.New(counts.Options{Store: s.store, Name: name, Present: s.nodes, Random: rand.Reader,
 		Failed: func(error) { n.do(func() { n.failed++ }) },
-		Kinds: []heavy.Kind{{
-			Own: func() (all []heavy.Count) { n.do(func() { all = counts(n.levels) }); return all },
-			Add: func(changes []heavy.Change) { n.add(0, changes) },
+		Kinds: []counts.Kind{{
+			Own: func() (all []counts.Count) { n.do(func() { all = listed(n.levels) }); return all },
+			Add: func(changes []counts.Change) { n.add(0, changes) },
 		}, {
 			Events: true,
-			Own:    func() (all []heavy.Count) { n.do(func() { all = counts(n.events); clear(n.events) }); return all },
-			Add:    func(changes []heavy.Change) { n.add(1, changes) },
+			Own: func() (all []counts.Count) {
+				n.do(func() { all = listed(n.events); clear(n.events) })
+				return all
+			},
+			Add: func(changes []counts.Change) { n.add(1, changes) },
 		}}})
 	if err != nil {
 		s.t.Fatal(err)
@@ -137,7 +140,7 @@ func (n *node) do(what func()) {
 	what()
 }
 
-func (n *node) add(kind int, changes []heavy.Change) {
+func (n *node) add(kind int, changes []counts.Change) {
 	n.do(func() {
 		for _, c := range changes {
 			if n.others[kind][c.Key] += c.By; n.others[kind][c.Key] == 0 {
@@ -163,11 +166,11 @@ func (n *node) hears(t *testing.T, levels, events map[uint64]int64) {
 
 // pass lets intervals pass.
 func pass(number int) {
-	time.Sleep(time.Duration(number) * heavy.Interval(3))
+	time.Sleep(time.Duration(number) * counts.Interval(3))
 	synctest.Wait()
 }
 
-type counts = map[uint64]int64
+type sums = map[uint64]int64
 
 // Nodes add up what the others count, follow changes, and take it back when a node is gone. Events stay.
 func TestNodesAddUp(t *testing.T) {
@@ -179,34 +182,34 @@ func TestNodesAddUp(t *testing.T) {
 		a.happens(7)
 		a.happens(7)
 		pass(1)
-		a.hears(t, counts{1: 6}, counts{})
-		c.hears(t, counts{1: 11}, counts{7: 2})
+		a.hears(t, sums{1: 6}, sums{})
+		c.hears(t, sums{1: 11}, sums{7: 2})
 		a.count(1, 4)
 		a.happens(7)
 		b.happens(7)
 		pass(1)
-		c.hears(t, counts{1: 10}, counts{7: 4})
+		c.hears(t, sums{1: 10}, sums{7: 4})
 		a.do(func() { delete(a.levels, 1) })
 		pass(20) // and what was told long ago is not told again, nor taken back
 		a.happens(7)
 		pass(1)
-		c.hears(t, counts{1: 6}, counts{7: 5})
+		c.hears(t, sums{1: 6}, sums{7: 5})
 		if state := c.exch.State(); state.Heard != 2 || state.Told != 0 {
 			t.Errorf("%+v", state)
 		}
 		s.setPresent("a", "c")
 		pass(1)
-		c.hears(t, counts{}, counts{7: 5})
+		c.hears(t, sums{}, sums{7: 5})
 		s.setPresent("a", "b", "c")
 		pass(1)
-		c.hears(t, counts{1: 6}, counts{7: 5})
+		c.hears(t, sums{1: 6}, sums{7: 5})
 		b.stop() // says nothing more, and is not missed yet
 		pass(7)
-		c.hears(t, counts{}, counts{7: 5})
+		c.hears(t, sums{}, sums{7: 5})
 		b = s.start("b") // counts from 0
 		b.happens(7)
 		pass(1)
-		c.hears(t, counts{}, counts{7: 6})
+		c.hears(t, sums{}, sums{7: 6})
 	})
 }
 
@@ -221,10 +224,10 @@ func TestStoreAway(t *testing.T) {
 		a.happens(7)
 		pass(10)
 		a.happens(7)
-		b.hears(t, counts{}, counts{})
+		b.hears(t, sums{}, sums{})
 		s.store.fail(false)
 		pass(2)
-		b.hears(t, counts{1: 5}, counts{7: 2})
+		b.hears(t, sums{1: 5}, sums{7: 2})
 		if state := a.exch.State(); a.failed != 1 || state.Failed < 5 {
 			t.Errorf("%d times said that counts cannot be told, %d failed", a.failed, state.Failed)
 		}
@@ -254,17 +257,17 @@ func TestListsAreBounded(t *testing.T) {
 		if n := s.store.since(); n > 51 {
 			t.Errorf("%d writes in 100 intervals in which nothing changes", n)
 		}
-		for i := range uint32(3 * heavy.MaxCounts) {
+		for i := range uint32(3 * counts.MaxCounts) {
 			a.count(uint64(100+i), 10+i)
 			a.happens(uint64(100 + i))
 		}
 		pass(1)
 		b.do(func() {
-			if len(b.others[0]) != heavy.MaxCounts || b.others[0][100] != 0 ||
-				b.others[0][99+3*heavy.MaxCounts] == 0 {
+			if len(b.others[0]) != counts.MaxCounts || b.others[0][100] != 0 ||
+				b.others[0][99+3*counts.MaxCounts] == 0 {
 				t.Errorf("%d counts, the least %d", len(b.others[0]), b.others[0][100])
 			}
-			if len(b.others[1]) != heavy.MaxCounts {
+			if len(b.others[1]) != counts.MaxCounts {
 				t.Errorf("%d events", len(b.others[1]))
 			}
 		})
@@ -285,12 +288,12 @@ func TestOtherValues(t *testing.T) {
 			s.setPresent(append(s.nodes(), fmt.Sprint("b", i))...)
 		}
 		pass(1)
-		a.hears(t, counts{}, counts{})
+		a.hears(t, sums{}, sums{})
 		if _, err := s.store.CompareAndSet(t.Context(), "heavy/c", 0, []byte(full+"\x00\x00"+"more")); err != nil {
 			t.Fatal(err)
 		}
 		pass(1)
-		a.hears(t, counts{5: 3}, counts{})
+		a.hears(t, sums{5: 3}, sums{})
 	})
 }
 
@@ -302,8 +305,8 @@ func TestSeed(t *testing.T) {
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			seed, err := heavy.Seed(t.Context(), s, rand.Reader)
-			if err != nil || len(seed) != heavy.SeedSize {
+			seed, err := counts.Seed(t.Context(), s, rand.Reader)
+			if err != nil || len(seed) != counts.SeedSize {
 				t.Errorf("%x: %v", seed, err)
 			}
 			seeds.Store(string(seed), true)
@@ -321,7 +324,7 @@ func TestSeed(t *testing.T) {
 func TestInterval(t *testing.T) {
 	for nodes, want := range map[int]time.Duration{0: 2 * time.Second, 1: 2 * time.Second, 40: 2 * time.Second,
 		41: 2050 * time.Millisecond, 200: 10 * time.Second} {
-		if got := heavy.Interval(nodes); got != want {
+		if got := counts.Interval(nodes); got != want {
 			t.Errorf("%d nodes: %v, want %v", nodes, got, want)
 		}
 	}

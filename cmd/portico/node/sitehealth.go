@@ -12,17 +12,17 @@ import (
 	"portico/health/witness"
 )
 
-// sharedHealth is how this node shares health with the others of its site: which node looks after mailbox servers, and
+// siteHealth is how this node shares health with the others of its site: which node looks after mailbox servers, and
 // which look at what. It is nil for a node alone. It is safe for concurrent use.
-type sharedHealth struct {
-	leader  *cluster.Leader
+type siteHealth struct {
+	leader  *cluster.Election
 	witness *witness.Witness
 }
 
-// shareHealth joins the nodes of the site in that. copies are those that this node cannot read. changed is called when
-// this node looks at other targets than before.
-func shareHealth(m *membership, engine *health.Engine, copies func() []string, changed func(),
-	metrics prometheus.Registerer) (*sharedHealth, error) {
+// newSiteHealth joins the nodes of the site in that. copies are those that this node cannot read. changed is called
+// when this node looks at other targets than before.
+func newSiteHealth(m *membership, engine *health.Engine, copies func() []string, changed func(),
+	metrics prometheus.Registerer) (*siteHealth, error) {
 	if m == nil {
 		return nil, nil
 	}
@@ -33,7 +33,7 @@ func shareHealth(m *membership, engine *health.Engine, copies func() []string, c
 	if err != nil {
 		return nil, err
 	}
-	s := &sharedHealth{m.leader, seen}
+	s := &siteHealth{m.election, seen}
 	return s, metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "portico_cluster_leader",
 		Help: "Whether this node is the one that looks after the mailbox servers of its site: 1 or 0.",
@@ -41,7 +41,7 @@ func shareHealth(m *membership, engine *health.Engine, copies func() []string, c
 }
 
 // run takes part until ctx ends.
-func (s *sharedHealth) run(ctx context.Context, b *background) {
+func (s *siteHealth) run(ctx context.Context, b *background) {
 	if s == nil {
 		return
 	}
@@ -50,14 +50,14 @@ func (s *sharedHealth) run(ctx context.Context, b *background) {
 }
 
 // spread leaves probes to the other nodes that look at their targets.
-func (s *sharedHealth) spread(plan health.Plan) {
+func (s *siteHealth) spread(plan health.Plan) {
 	if s != nil {
 		plan.LeaveTo(s.witness.Looks)
 	}
 }
 
 // recovery is what recovery needs of the site, nil for a node alone.
-func (s *sharedHealth) recovery() *recovery.Site {
+func (s *siteHealth) recovery() *recovery.Site {
 	if s == nil {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (s *sharedHealth) recovery() *recovery.Site {
 }
 
 // unreadable says whether most nodes cannot read a copy, and which do not say so. A node alone goes by what it finds.
-func (s *sharedHealth) unreadable(target string, own bool) (most bool, others []string) {
+func (s *siteHealth) unreadable(target string, own bool) (most bool, others []string) {
 	if s == nil {
 		return own, nil
 	}
@@ -73,7 +73,7 @@ func (s *sharedHealth) unreadable(target string, own bool) (most bool, others []
 }
 
 // believed leaves out what fails for this node, and not for most nodes that look at it.
-func (s *sharedHealth) believed(all []health.MonitorState) []health.MonitorState {
+func (s *siteHealth) believed(all []health.MonitorState) []health.MonitorState {
 	if s == nil {
 		return all
 	}

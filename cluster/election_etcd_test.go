@@ -27,13 +27,13 @@ func TestLeaderIsCutOff(t *testing.T) {
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
-	part := func(name, address string) *cluster.Leader {
+	part := func(name, address string) *cluster.Election {
 		s, err := etcdstore.Open(ctx, etcdstore.Options{Endpoints: []string{"http://" + address}, Prefix: "/portico",
 			Timeout: 5 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := cluster.NewLeader(s, s, name, func(err error) { t.Log(err) })
+		l := cluster.NewElection(s, s, name, func(err error) { t.Log(err) })
 		work.Go(func() {
 			defer s.Close()
 			l.Run(ctx)

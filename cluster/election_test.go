@@ -46,16 +46,16 @@ func (s *election) Hold(ctx context.Context, key string, _ uint64, value []byte,
 // electorate runs the parts of some nodes.
 type electorate struct {
 	store *election
-	parts map[string]*Leader
+	parts map[string]*Election
 	stop  map[string]func()
 }
 
 func elect(t *testing.T, names ...string) electorate {
-	e := electorate{&election{Store: store.Memory(), ends: make(map[string]func())}, make(map[string]*Leader),
+	e := electorate{&election{Store: store.Memory(), ends: make(map[string]func())}, make(map[string]*Election),
 		make(map[string]func())}
 	var work sync.WaitGroup
 	for _, name := range names {
-		l := NewLeader(e.store, e.store, name, func(err error) {
+		l := NewElection(e.store, e.store, name, func(err error) {
 			if !errors.Is(err, context.DeadlineExceeded) { // as a test has it
 				t.Error(err)
 			}
@@ -159,7 +159,7 @@ func TestLeaderAfterFailure(t *testing.T) {
 
 // A Portico without a site leads.
 func TestNoElection(t *testing.T) {
-	var l *Leader
+	var l *Election
 	if l.Resign(); !l.Leads() {
 		t.Error("it does not lead")
 	}

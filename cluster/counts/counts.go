@@ -1,4 +1,4 @@
-// Package heavy lets the nodes of a site add up what each of them counts, approximately: every few seconds a node
+// Package counts lets the nodes of a site add up what each of them counts, approximately: every few seconds a node
 // tells the others its largest counts (the heavy hitters), and adds what they tell. Nobody is asked when something is
 // counted, so nothing waits for another node or for the store.
 //
@@ -6,7 +6,7 @@
 // the last interval. If the store is away, each node soon goes on with its own counts alone.
 //
 // The package does not know what is counted. A key is a hash that all nodes make with the same seed, see [Seed].
-package heavy
+package counts
 
 import (
 	"context"

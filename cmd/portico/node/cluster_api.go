@@ -4,43 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
-	"portico/backend"
 	"portico/cluster"
 	"portico/cmd/portico/release"
 	sitestore "portico/cmd/portico/site"
-	"portico/configs"
 	"portico/health/admin"
 )
-
-// patience returns the options of a move that waits for an absent node as configured, and then fences it. Moves that an
-// operator orders are refused instead, while a node is absent.
-func (m *membership) patience(config configs.Cluster) (o backend.MoveOptions, err error) {
-	fence, err := newHook(config.Fence)
-	if err != nil {
-		return o, fmt.Errorf("cluster.fence.%w", err)
-	}
-	o.Patience = config.Patience
-	if m != nil && fence != nil {
-		o.Fence = func(ctx context.Context, node cluster.Node) error { return m.fence(ctx, fence, node) }
-	}
-	return o, nil
-}
-
-// fence makes sure that an absent node serves nobody, and takes it out of the site. It registers again when it is back.
-func (m *membership) fence(ctx context.Context, by hook, node cluster.Node) error {
-	m.log.Warn().Str("node", node.Name).Msg("fencing a node that is absent")
-	if err := by.Fence(ctx, node.Name); err != nil {
-		return err
-	}
-	done, err := sitestore.Expel(ctx, m.etcd, node)
-	if done {
-		m.log.Warn().Str("node", node.Name).Msg("node fenced, and removed from the site")
-	}
-	return err
-}
 
 // clusterAPI implements admin.Cluster.
 type clusterAPI struct{ s *service }
@@ -58,7 +28,7 @@ func (c clusterAPI) Cluster(context.Context) (admin.ClusterState, error) {
 			Since: c.s.began, Started: c.s.began, Version: release.Version()})
 		return state, nil
 	}
-	state.Leader = m.leader.Name()
+	state.Leader = m.election.Name()
 	failing := m.follows()
 	state.Etcd = &admin.EtcdState{Endpoints: m.options.Etcd.Endpoints, Prefix: m.options.Etcd.Prefix,
 		Follows: failing == nil, Since: m.etcd.State().Since}
