@@ -12,8 +12,8 @@ import (
 )
 
 // whole has simulations last a week or a day, without the race detector in half a minute. Otherwise they last 30 hours,
-// so that daily limits of throttles end, and four hours.
-var whole = flag.Bool("whole", false, "simulate a week and a day instead of 30 hours and four hours")
+// so that daily limits of throttles end, and six hours.
+var whole = flag.Bool("whole", false, "simulate a week and a day instead of 30 hours and six hours")
 
 func lasts(long, short time.Duration) time.Duration {
 	if *whole {
@@ -29,7 +29,7 @@ func TestDayOfIsolatedFailures(t *testing.T) {
 		n.mu.Lock()
 		n.flaky = 0.01
 		n.mu.Unlock()
-		time.Sleep(lasts(24*time.Hour, 4*time.Hour))
+		time.Sleep(lasts(24*time.Hour, 6*time.Hour))
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		for _, turn := range n.turned {

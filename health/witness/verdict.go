@@ -65,7 +65,7 @@ func (w *Witness) Against(m health.MonitorState) (nodes []string) {
 	}
 	all, nodes := w.sights(m, present)
 	for node := range present {
-		if node != w.opt.Node && w.said[node] == nil { // it has just started
+		if node != w.opt.Node && w.isNew(node, m) {
 			nodes = append(nodes, node)
 		}
 	}
@@ -81,6 +81,17 @@ func (w *Witness) Against(m health.MonitorState) (nodes []string) {
 	}
 	slices.Sort(nodes)
 	return nodes
+}
+
+// isNew says whether a node has yet to say that it looks at a monitor's target, as it should: it has just started, or
+// another one has gone. The caller holds mu.
+func (w *Witness) isNew(node string, m health.MonitorState) bool {
+	said := w.said[node]
+	if said == nil || isCheck(m) || m.Target == "" {
+		return said == nil
+	}
+	_, tells := slices.BinarySearch(said.Targets, m.Target)
+	return !tells && len(said.Targets) < maxTargets && looks(node, m.Target, w.nodes)
 }
 
 // Unreadable says whether most of the nodes that look at a copy of a database cannot read its mail. own is what this

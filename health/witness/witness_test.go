@@ -443,10 +443,15 @@ func TestWhoIsWaitedFor(t *testing.T) {
 			HealthSet: catalogue.Of(name).Set, Name: name, Target: "mbx1"}}
 	}
 	direct, check := m(catalogue.ImapSelfTestMonitor), m(catalogue.ProxyConnectionsFailedGt20PercentMonitor)
+	const silent = health.AlertValue(99) // it has said something, and of this target nothing yet
 	for value, want := range map[health.AlertValue]string{health.UnInitialized: "[mx2 mx3]", health.Disabled: "[mx3]",
-		health.Unhealthy: "[]", health.Healthy: "[mx2 mx3]"} {
+		health.Unhealthy: "[]", health.Healthy: "[mx2 mx3]", silent: "[mx2 mx3]"} {
 		said := seen{Targets: []string{"mbx1"}}
-		if value != health.Healthy {
+		switch value {
+		case silent:
+			said.Targets = nil
+		case health.Healthy:
+		default:
 			for _, of := range []health.MonitorState{direct, check} {
 				said.Faults = append(said.Faults, fault{Monitor: of.ID(), Value: value.String()})
 			}
@@ -465,10 +470,10 @@ func TestWhoIsWaitedFor(t *testing.T) {
 		}
 		present = nodes // and nobody has looked since
 		if got := fmt.Sprint(w.Against(direct)); got != want {
-			t.Errorf("%v: against it are %s", value, got)
+			t.Errorf("%d: against it are %s", value, got)
 		}
 		if got := w.Against(check); value == health.UnInitialized && slices.Contains(got, "mx2") {
-			t.Errorf("of a check, %v: against it are %s", value, got)
+			t.Errorf("of a check, %d: against it are %s", value, got)
 		}
 	}
 }

@@ -283,7 +283,7 @@ func TestUserCommands(t *testing.T) {
 	second.Expect("+ *")
 	testkit.Eventually(t, "that it idles", func() bool { return strings.Contains(list(), "\"idling\": true") })
 	if got := site.portico(t, 0, "session", "list", "--user", "bob"); !strings.Contains(got,
-		"bob has no such session") || strings.Count(got, "\n") != 2 {
+		"bob has no such session") || strings.Count(got, "\n") != 3 {
 		t.Errorf("bob's sessions:\n%s", got)
 	}
 	if got := site.portico(t, 0, "user", "kick", "alice"); !strings.HasPrefix(got, "2 sessions ended.\n") ||
