@@ -20,24 +20,14 @@ func (s *Store) getAside(ctx context.Context, key string) (store.Entry, error) {
 	if err := s.seen.Usable(ctx); err != nil {
 		return store.Entry{}, err
 	}
-	client, err := s.etcd()
-	if err != nil {
-		return store.Entry{}, err
-	}
-	asked, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	before := s.upTo()
-	answer, err := client.Get(asked, s.prefix+key)
-	if err == nil {
-		err = s.known(answer.Header, before)
-	}
+	kv, err := s.lookUp(ctx, key)
 	if err != nil {
 		return store.Entry{}, s.why(ctx, err)
 	}
-	if len(answer.Kvs) == 0 {
+	if kv == nil {
 		return store.Entry{}, store.ErrNotFound
 	}
-	return s.entry(answer.Kvs[0]), nil
+	return s.entry(kv), nil
 }
 
 // listAside is List of entries that are not followed.

@@ -25,8 +25,8 @@ const (
 	askTime   = 2 * time.Second        // between questions whether etcd still answers
 )
 
-// ended is the code of the error of a stream of changes that has ended with its connection.
-const ended = codes.Aborted
+// errEnded means that a stream of changes has ended with its connection.
+var errEnded = status.Error(codes.Aborted, "the connection has ended")
 
 // pageSize is how many entries are read at once.
 const pageSize = 1000
@@ -43,29 +43,22 @@ func (s *Store) State() State {
 func (s *Store) usable() error { return s.State().Err }
 
 // note records whether the store follows etcd.
-func (s *Store) note(err error) {
-	s.calling.Lock()
-	defer s.calling.Unlock()
-	s.mu.Lock()
-	now := State{err, s.state.Full, time.Now()}
-	same := (err == nil) == (s.state.Err == nil) && errors.Is(err, ErrRestored) == errors.Is(s.state.Err, ErrRestored)
-	if !same {
-		s.state = now
-	}
-	s.mu.Unlock()
-	if !same {
-		s.opt.Changed(now)
-	}
-}
+func (s *Store) note(err error) { s.become(func(is *State) { is.Err = err }) }
 
 // takes records whether etcd takes changes.
-func (s *Store) takes(err error) {
+func (s *Store) takes(err error) { s.become(func(is *State) { is.Full = err }) }
+
+// become changes the state, and tells of it if it is another one then.
+func (s *Store) become(change func(*State)) {
 	s.calling.Lock()
 	defer s.calling.Unlock()
 	s.mu.Lock()
-	now := State{s.state.Err, err, time.Now()}
-	same := (err == nil) == (s.state.Full == nil)
+	was, now := s.state, s.state
+	change(&now)
+	same := (now.Err == nil) == (was.Err == nil) && (now.Full == nil) == (was.Full == nil) &&
+		errors.Is(now.Err, ErrRestored) == errors.Is(was.Err, ErrRestored)
 	if !same {
+		now.Since = time.Now()
 		s.state = now
 	}
 	s.mu.Unlock()
@@ -119,7 +112,7 @@ func (s *Store) follow(ctx context.Context) {
 			err = s.load(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			if status.Code(err) != ended { // else another member may go on
+			if !errors.Is(err, errEnded) { // else another member may go on
 				s.note(s.why(ctx, err))
 			}
 			sleep.For(ctx, retryTime)
@@ -155,7 +148,7 @@ func (s *Store) watch(ctx context.Context) error {
 		select {
 		case all, open := <-answers:
 			if !open {
-				return status.Error(ended, "the connection has ended")
+				return errEnded
 			}
 			if err := s.take(ctx, all); err != nil {
 				return err

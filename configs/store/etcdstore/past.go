@@ -13,7 +13,6 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 
 	"portico/configs/store"
 )
@@ -68,8 +67,7 @@ func (s *Store) unchanged(ctx context.Context) error {
 		before, err = s.lookUp(ctx, last.Key, clientv3.WithRev(at-1))
 		kept = then == nil && before != nil
 	}
-	switch {
-	case errors.Is(err, rpctypes.ErrFutureRev), err == nil && !kept:
+	if errors.Is(err, rpctypes.ErrFutureRev) || err == nil && !kept {
 		return fmt.Errorf("%w: the change of %q at revision %d is missing", ErrRestored, last.Key, at)
 	}
 	return err
@@ -88,7 +86,11 @@ func (s *Store) lookUp(ctx context.Context, key string, o ...clientv3.OpOption) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	before := s.upTo()
 	answer, err := client.Get(ctx, s.prefix+key, o...)
+	if err == nil {
+		err = s.known(answer.Header, before)
+	}
 	if err != nil || len(answer.Kvs) == 0 {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ type oneStream struct {
 
 func (o *oneStream) Watch(ctx context.Context, opts ...grpc.CallOption) (etcdserverpb.Watch_WatchClient, error) {
 	if o.opened.Swap(true) {
-		return nil, status.Error(ended, "the connection has ended")
+		return nil, errEnded
 	}
 	return o.WatchClient.Watch(ctx, opts...)
 }

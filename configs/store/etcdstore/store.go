@@ -319,6 +319,8 @@ func (s *Store) why(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, store.ErrAway): // it has its words
+		return err
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		s.takes(errFull)
 		return errFull
